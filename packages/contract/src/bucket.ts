@@ -1,0 +1,38 @@
+import type { Readable } from "node:stream";
+
+/** What a bucket knows of an object without reading it. `size` in bytes. */
+export interface ObjectInfo {
+  readonly key: string;
+  readonly size: number;
+  readonly etag: string;
+}
+
+export interface BucketObject extends ObjectInfo {
+  /** The bytes; must be consumed or destroyed by the caller. */
+  readonly body: Readable;
+}
+
+export interface PutOptions {
+  /** Write only if the object does not exist; else `CONFLICT`. */
+  ifNoneMatch?: "*";
+  /** Write only if the object still has this etag; else `CONFLICT`. */
+  ifMatch?: string;
+}
+
+/**
+ * All durable state of an installation: immutable objects, and a few heads that are changed by compare-and-swap.
+ *
+ * Keys are `/`-separated segments of `[A-Za-z0-9._:@=+-]`, none of them `.` or `..`. A resolved `put` or `delete` is durable.
+ * On one machine this is a directory; nothing may assume so.
+ */
+export interface Bucket {
+  /** `range.end` is inclusive; `undefined` when there is no such object. */
+  get(key: string, range?: { start: number; end?: number }): Promise<BucketObject | undefined>;
+  head(key: string): Promise<ObjectInfo | undefined>;
+  /** Errors: `CONFLICT` when a condition does not hold, `NO_SPACE` when the disk is full; then nothing has changed. */
+  put(key: string, body: string | Uint8Array | Readable, options?: PutOptions): Promise<ObjectInfo>;
+  /** Deleting what is not there is fine. */
+  delete(key: string): Promise<void>;
+  /** Every object whose key starts with `prefix`, in key order. */
+  list(prefix: string): AsyncIterable<ObjectInfo>;
+}

@@ -1,0 +1,73 @@
+import type { InstanceSize } from "./instance-types.js";
+
+/** One application's place in the engine: it gets an engine socket of its own, and these are the container classes that may start there. */
+export interface Tenant {
+  /** Script name: `[a-z0-9-_]`, unique on the installation. */
+  readonly id: string;
+  readonly classes: readonly ContainerClass[];
+}
+
+/** What a container of one Durable Object class is started with. */
+export interface ContainerClass {
+  /** Durable Object namespace id, 32 hex: workerd names containers `workerd-<namespaceId>-<64 hex object id>`. */
+  readonly namespaceId: string;
+  readonly className: string;
+  readonly applicationId: string;
+  readonly applicationName: string;
+  /** `<repository>@sha256:…` or `<repository>:<tag>` in the installation's registry. */
+  readonly image: string;
+  readonly size: InstanceSize;
+  readonly maxInstances: number;
+  /** The application's version: a running instance with a lower one is replaced by a rollout. */
+  readonly version: number;
+  /** `CLOUDFLARE_*` variables that are the same for each instance of the class. */
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+export type InstanceStatus = "created" | "starting" | "running" | "stopping" | "exited";
+
+/** Why an instance ended. */
+export type ExitReason = "exit" | "signal" | "oom" | "rollout" | "policy" | "start_failure" | "lost";
+
+export interface ExitRecord {
+  readonly code: number;
+  readonly reason: ExitReason;
+  readonly at: string;
+  /** The last lines that the process wrote, oldest first. */
+  readonly lastLines: readonly string[];
+}
+
+/** What anyone may know of an instance. */
+export interface InstanceInfo {
+  /** UUID of this life of the container. */
+  readonly id: string;
+  readonly tenant: string;
+  readonly namespaceId: string;
+  /** 64 hex. */
+  readonly durableObjectId: string;
+  readonly applicationId: string;
+  readonly version: number;
+  readonly image: string;
+  readonly status: InstanceStatus;
+  readonly createdAt: string;
+  readonly exit?: ExitRecord;
+}
+
+/** What the server asks of one host's engine (HTTP over a unix socket; in process in tests). All calls are idempotent. */
+export interface Engine {
+  /** Adds or replaces a tenant. When it resolves, the tenant is durable and its socket listens. */
+  putTenant(tenant: Tenant): Promise<void>;
+  /** Stops the tenant's containers, removes its socket. */
+  deleteTenant(id: string): Promise<void>;
+  /** While the gate is shut, the tenant's workerd cannot remove or stop containers: they outlive its replacement. */
+  setGate(tenant: string, shut: boolean): Promise<void>;
+  /** Unpacks an image so that a start needs no waiting. Errors: `NOT_FOUND`, `UNSUPPORTED` (architecture), `NO_SPACE`. */
+  prepareImage(image: string): Promise<{ digest: string; sizeBytes: number }>;
+  instances(tenant?: string): Promise<InstanceInfo[]>;
+  /** SIGTERM now, SIGKILL after `graceMs`; resolves when the instance has ended. */
+  stopInstance(id: string, reason: ExitReason, graceMs: number): Promise<void>;
+  /** The last `tail` lines of output. */
+  logs(id: string, tail: number): Promise<string[]>;
+  /** The unix socket that a tenant's workerd uses as its Docker Engine API. */
+  socketPath(tenant: string): string;
+}

@@ -1,0 +1,42 @@
+/** One immutable upload of a Worker: its code, bindings and compatibility settings. Stored by `control`, run by `workers`. */
+export interface WorkerVersion {
+  /** UUID. */
+  readonly id: string;
+  /** 1, 2, 3 … per script. */
+  readonly number: number;
+  readonly createdOn: string;
+  readonly mainModule: string;
+  readonly modules: readonly WorkerModule[];
+  readonly compatibilityDate: string;
+  readonly compatibilityFlags: readonly string[];
+  readonly bindings: readonly WorkerBinding[];
+  /** Durable Object classes that have a container. */
+  readonly containers: readonly { readonly className: string; readonly name?: string }[];
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+/** How workerd is to load a module; the keys are workerd's own field names. */
+export type ModuleKind = "esModule" | "commonJsModule" | "text" | "data" | "wasm" | "json";
+
+export interface WorkerModule {
+  readonly name: string;
+  readonly kind: ModuleKind;
+  /** Bucket key of the module's bytes. */
+  readonly key: string;
+  readonly size: number;
+}
+
+/** The bindings that a running Worker can be given today. What is not here is refused at deploy with `UNSUPPORTED`. */
+export type WorkerBinding =
+  | { readonly type: "plain_text"; readonly name: string; readonly text: string }
+  | { readonly type: "secret_text"; readonly name: string; readonly text: string }
+  | { readonly type: "json"; readonly name: string; readonly json: unknown }
+  | { readonly type: "version_metadata"; readonly name: string }
+  | { readonly type: "durable_object_namespace"; readonly name: string; readonly className: string; readonly namespaceId: string };
+
+/** A Durable Object class of a script. `id` (32 hex) is workerd's `uniqueKey`, so it must never change while data exists. */
+export interface DurableObjectNamespace {
+  readonly id: string;
+  readonly className: string;
+  readonly sqlite: boolean;
+}

@@ -1,0 +1,40 @@
+import type { DurableObjectNamespace, WorkerVersion } from "./worker-version.js";
+
+/** What a script should be running as. */
+export interface WorkerTarget {
+  /** Script name. */
+  readonly script: string;
+  readonly version: WorkerVersion;
+  /** Every Durable Object class of the script, bound or not: their data must stay reachable. */
+  readonly namespaces: readonly DurableObjectNamespace[];
+  /** Unix socket of this application's engine, when it has containers. */
+  readonly engineSocket?: string;
+}
+
+/** Runs one workerd per script. */
+export interface WorkerHost {
+  /**
+   * Starts the version in a throwaway process to see that it loads. Nothing that is running is touched.
+   * Errors: `INVALID_INPUT` with workerd's own words when the code does not start, `UNSUPPORTED` for a binding that cannot be served.
+   */
+  check(target: WorkerTarget): Promise<{ startupMs: number }>;
+  /** Replaces what runs for the script. Resolves when the new process answers; on failure the old version is started again, and it throws. */
+  apply(target: WorkerTarget): Promise<void>;
+  /** Ends the script's process. With `deleteData`, its Durable Objects' storage too. */
+  remove(script: string, options: { deleteData: boolean }): Promise<void>;
+}
+
+/** Where a request of a script goes: the edge's view of the worker host. */
+export interface WorkerUpstream {
+  /** The unix socket that the script's workerd listens on, or why it cannot be reached. */
+  upstream(script: string): { socketPath: string } | { unavailable: string } | undefined;
+}
+
+/** The edge's promise to whoever replaces a process or a container: nobody is served meanwhile, and nobody is turned away. */
+export interface TrafficGate {
+  /**
+   * Holds new requests of the script, and waits until those under way are done (WebSockets do not count) or `drainMs` has passed.
+   * Disposing lets the held ones go on.
+   */
+  hold(script: string, drainMs: number): Promise<AsyncDisposable>;
+}

@@ -1,0 +1,67 @@
+// `npm run setup`: everything a fresh Debian or Ubuntu machine needs, said before it is installed. Safe to run again.
+import { spawnSync } from "node:child_process";
+import { accessSync, constants, existsSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+process.chdir(join(dirname(fileURLToPath(import.meta.url)), ".."));
+
+/** Program → the Debian package that brings it. */
+const PROGRAMS = {
+  crun: "crun",
+  conmon: "conmon",
+  buildah: "buildah",
+  ip: "iproute2",
+  zstd: "zstd",
+  tar: "tar",
+  unshare: "util-linux",
+};
+
+if (Number(process.versions.node.split(".")[0]) < 20) fail(`Node.js ${process.version} is too old. Longshore needs 20.19 or newer.`);
+if (process.getuid?.() !== 0) fail("Longshore makes namespaces, mounts and cgroups. Run this as root.");
+
+npmPackages();
+debianPackages();
+
+function npmPackages() {
+  const marker = "node_modules/.package-lock.json";
+  if (existsSync(marker) && statSync(marker).mtimeMs >= statSync("package-lock.json").mtimeMs) return;
+  console.log("Installing the npm packages named in package-lock.json …");
+  run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
+}
+
+function debianPackages() {
+  const missing = Object.entries(PROGRAMS).filter(([program]) => !onPath(program)).map(([, name]) => name);
+  // The shim inside each container must not need the image's libraries, so it has to be the static one.
+  if (!isStaticBusybox()) missing.push("busybox-static");
+  if (missing.length === 0) return;
+  console.log(`Installing the Debian packages ${missing.join(" ")} …`);
+  const environment = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  run("apt-get", ["update", "-qq"], environment);
+  run("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...missing], environment);
+}
+
+function isStaticBusybox() {
+  return onPath("busybox") && spawnSync("dpkg-query", ["-W", "-f=${Status}", "busybox-static"], { encoding: "utf8" }).stdout.includes("ok installed");
+}
+
+function onPath(program) {
+  return (process.env.PATH ?? "").split(":").concat("/usr/sbin", "/sbin").some((directory) => {
+    try {
+      accessSync(join(directory, program), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+function run(command, args, env = process.env) {
+  const { status } = spawnSync(command, args, { stdio: ["ignore", "inherit", "inherit"], env });
+  if (status !== 0) fail(`"${command} ${args.join(" ")}" failed. Its output is above.`);
+}
+
+function fail(message) {
+  console.error(message);
+  process.exit(1);
+}

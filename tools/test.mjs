@@ -1,0 +1,56 @@
+// `npm test`: sets the machine up, builds, and runs every test on the real thing.
+//   npm test                      all
+//   npm test -- packages/engine   only test files whose path contains one of the words
+// The last line is `N passed, N failed`.
+import { spawnSync } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { cpus } from "node:os";
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { run } from "node:test";
+import { spec } from "node:test/reporters";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+process.chdir(root);
+
+const words = process.argv.slice(2).filter((word) => !word.startsWith("-"));
+if (!process.argv.includes("--no-setup")) step(process.execPath, ["tools/setup.mjs"]);
+step(process.execPath, ["node_modules/typescript/bin/tsc", "-b"]);
+
+const files = [...testFiles("packages"), ...testFiles("tests")]
+  .filter((file) => words.length === 0 || words.some((word) => file.includes(word)))
+  .sort();
+
+let passed = 0;
+let failed = 0;
+let skipped = 0;
+const stream = run({ files, concurrency: Math.max(2, cpus().length), timeout: 600_000 });
+stream.on("test:pass", (test) => count(test, () => passed++));
+stream.on("test:fail", (test) => count(test, () => failed++));
+stream.compose(spec).pipe(process.stdout);
+stream.on("end", () => {
+  process.exitCode = failed > 0 || passed === 0 ? 1 : 0;
+});
+process.on("exit", () => console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`));
+
+/** Counts tests, not the suites and files around them — but a file that fails as a whole is a failure. */
+function count(test, add) {
+  if (test.skip) skipped++;
+  else if (test.details.type !== "suite" || test.nesting === 0) add();
+}
+
+function testFiles(directory) {
+  const found = [];
+  for (const entry of readdirSync(directory, { withFileTypes: true })) {
+    if (entry.name === "node_modules" || entry.name === "src") continue;
+    const path = join(directory, entry.name);
+    if (entry.isDirectory()) found.push(...testFiles(path));
+    else if (entry.name.endsWith(".test.js")) found.push(relative(root, path));
+  }
+  return found;
+}
+
+function step(command, args) {
+  const { status } = spawnSync(command, args, { stdio: "inherit" });
+  if (status !== 0) process.exit(status ?? 1);
+}
