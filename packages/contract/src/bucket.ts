@@ -26,11 +26,20 @@ export interface PutOptions {
  * On one machine this is a directory; nothing may assume so.
  */
 export interface Bucket {
-  /** `range.end` is inclusive; `undefined` when there is no such object. */
+  /**
+   * `range.end` is inclusive and may lie behind the last byte; `undefined` when there is no such object.
+   * Errors: `INVALID_INPUT` when the range begins behind the last byte. A body is one version of the object, whatever is written meanwhile.
+   */
   get(key: string, range?: { start: number; end?: number }): Promise<BucketObject | undefined>;
   head(key: string): Promise<ObjectInfo | undefined>;
   /** Errors: `CONFLICT` when a condition does not hold, `NO_SPACE` when the disk is full; then nothing has changed. */
   put(key: string, body: string | Uint8Array | Readable, options?: PutOptions): Promise<ObjectInfo>;
+  /**
+   * Makes the object from a finished local file. On success the file is gone from `path`; on failure it is still there and nothing has changed.
+   * Offered by a bucket that can do this without copying the bytes (one on the same file system). Where it is absent, `put` a stream of the file.
+   * Errors: as `put`.
+   */
+  putFile?(key: string, path: string, options?: PutOptions): Promise<ObjectInfo>;
   /** Deleting what is not there is fine. */
   delete(key: string): Promise<void>;
   /** Every object whose key starts with `prefix`, in key order. */

@@ -62,10 +62,10 @@ export function isErrno(error: unknown, code: string): boolean {
   return error instanceof Error && (error as NodeJS.ErrnoException).code === code;
 }
 
-/** Wraps anything thrown into a {@link LongshoreError}; one that already is passes through. `ENOSPC` becomes `NO_SPACE`. */
+/** Wraps anything thrown into a {@link LongshoreError}; one that already is passes through. `ENOSPC` and `EDQUOT` become `NO_SPACE`. */
 export function toLongshoreError(error: unknown, doing: string): LongshoreError {
   if (error instanceof LongshoreError) return error;
-  if (isErrno(error, "ENOSPC")) {
+  if (isErrno(error, "ENOSPC") || isErrno(error, "EDQUOT")) {
     return new LongshoreError("NO_SPACE", `The disk is full (${doing}).`, {
       cause: error,
       hint: "Free some space under the data directory, then try again.",
