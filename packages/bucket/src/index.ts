@@ -1,1 +1,1 @@
-export {};
+export { DirectoryBucket } from "./directory-bucket.js";
