@@ -2,6 +2,16 @@ export type { Bucket, BucketObject, ObjectInfo, PutOptions } from "./bucket.js";
 export type { ContainerClass, Engine, ExitReason, ExitRecord, InstanceInfo, InstanceStatus, Tenant } from "./engine.js";
 export { type ErrorCode, isErrno, LongshoreError, type LongshoreErrorOptions, STATUS_OF_CODE, toLongshoreError } from "./errors.js";
 export { INSTANCE_TYPES, type InstanceSize, instanceSize } from "./instance-types.js";
-export { blobKey, DIGEST_PATTERN, type ManifestLink, manifestKey, repositoryBlobKey, tagKey } from "./registry-layout.js";
+export {
+  BLOBS_PREFIX,
+  blobKey,
+  DIGEST_PATTERN,
+  type ManifestLink,
+  manifestKey,
+  REPOSITORIES_PREFIX,
+  referrerKey,
+  repositoryBlobKey,
+  tagKey,
+} from "./registry-layout.js";
 export type { DurableObjectNamespace, ModuleKind, WorkerBinding, WorkerModule, WorkerVersion } from "./worker-version.js";
 export type { TrafficGate, WorkerHost, WorkerTarget, WorkerUpstream } from "./workers.js";

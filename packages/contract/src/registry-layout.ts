@@ -6,6 +6,12 @@
 /** `sha256:<64 hex>`, the only digest form that the registry stores. */
 export const DIGEST_PATTERN = /^sha256:[0-9a-f]{64}$/;
 
+/** Every blob's key begins so. */
+export const BLOBS_PREFIX = "registry/blobs/sha256/";
+
+/** Every key that belongs to a repository begins so, followed by the repository's name. */
+export const REPOSITORIES_PREFIX = "registry/repositories/";
+
 /** Key of a blob's bytes. */
 export function blobKey(digest: string): string {
   const hex = digest.slice("sha256:".length);
@@ -25,6 +31,11 @@ export function manifestKey(repository: string, digest: string): string {
 /** Key of a tag; its content is a {@link ManifestLink} as JSON. */
 export function tagKey(repository: string, tag: string): string {
   return `registry/repositories/${repository}/_tags/${tag}`;
+}
+
+/** Key that says: the manifest `digest` has the manifest `subject` as its subject (a signature of it, say). Its content is a descriptor as JSON. */
+export function referrerKey(repository: string, subject: string, digest: string): string {
+  return `registry/repositories/${repository}/_referrers/${subject}/${digest}`;
 }
 
 export interface ManifestLink {
