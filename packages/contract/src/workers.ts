@@ -28,6 +28,8 @@ export interface WorkerHost {
 export interface WorkerUpstream {
   /** The unix socket that the script's workerd listens on, or why it cannot be reached. */
   upstream(script: string): { socketPath: string } | { unavailable: string } | undefined;
+  /** Calls the listener after each change of `upstream(script)` or of the process behind it, until disposed. The listener must not throw. */
+  onChange(listener: (script: string) => void): Disposable;
 }
 
 /** The edge's promise to whoever replaces a process or a container: nobody is served meanwhile, and nobody is turned away. */

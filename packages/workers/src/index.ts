@@ -1,1 +1,3 @@
-export {};
+export { createWorkerHost, type RunningWorkerHost, type WorkerHostOptions } from "./host.js";
+export type { ReadModule } from "./release.js";
+export { findWorkerd } from "./workerd-binary.js";

@@ -1,0 +1,124 @@
+import { LongshoreError, type ModuleKind, type WorkerBinding, type WorkerModule, type WorkerTarget } from "@longshore/contract";
+import { bool, configFile, type Expression, embed, list, struct, text } from "./capnp.js";
+
+/** The socket's name in the configuration; the listening descriptor is given on the command line. */
+export const SOCKET_NAME = "http";
+/** Request header in which the edge says whether the client came by http or https: `request.url` follows it. */
+const PROTOCOL_HEADER = "X-Forwarded-Proto";
+const NETWORK_SERVICE = "longshore:network";
+const STORAGE_SERVICE = "longshore:objects";
+
+/** What a configuration depends on besides the target. */
+export interface ConfigPlaces {
+  /** Absolute directory of the script's Durable Objects. */
+  readonly storageDirectory: string;
+  /** Peers that `fetch()` and `connect()` may reach, in workerd's words: `public`, `private`, `local`, CIDR blocks. */
+  readonly allowedNetworks: readonly string[];
+}
+
+/** A module and the file, beside the configuration, that must hold its bytes. Names of users never become names of files. */
+export interface ModuleFile {
+  readonly file: string;
+  readonly module: WorkerModule;
+}
+
+export interface WorkerConfig {
+  readonly text: string;
+  readonly files: readonly ModuleFile[];
+}
+
+/** The workerd configuration of a target that passed `validateTarget`. Pure: equal input gives equal text. */
+export function workerConfig(target: WorkerTarget, places: ConfigPlaces): WorkerConfig {
+  const files = moduleFiles(target);
+  const services = [struct({ name: text(target.script), worker: worker(target, files) }), network(places.allowedNetworks)];
+  if (target.namespaces.length > 0) {
+    services.push(struct({ name: text(STORAGE_SERVICE), disk: struct({ path: text(places.storageDirectory), writable: bool(true) }) }));
+  }
+  const http = struct({ forwardedProtoHeader: text(PROTOCOL_HEADER) });
+  const sockets = [struct({ name: text(SOCKET_NAME), service: text(target.script), http })];
+  return { text: configFile(struct({ services: list(services), sockets: list(sockets) })), files };
+}
+
+function worker(target: WorkerTarget, files: readonly ModuleFile[]): Expression {
+  const { version, namespaces, engineSocket } = target;
+  return struct({
+    modules: list(files.map(({ file, module }) => moduleExpression(module.name, module.kind, file))),
+    compatibilityDate: text(version.compatibilityDate),
+    compatibilityFlags: version.compatibilityFlags.length === 0 ? undefined : list(version.compatibilityFlags.map(text)),
+    bindings: version.bindings.length === 0 ? undefined : list(version.bindings.map((binding) => bindingExpression(binding, target))),
+    globalOutbound: text(NETWORK_SERVICE),
+    durableObjectNamespaces: namespaces.length === 0 ? undefined : list(durableObjects(target)),
+    durableObjectStorage: namespaces.length === 0 ? undefined : struct({ localDisk: text(STORAGE_SERVICE) }),
+    containerEngine: version.containers.length === 0 || engineSocket === undefined ? undefined : containerEngine(engineSocket),
+  });
+}
+
+/** workerd takes the first module as the main one. */
+export function moduleFiles({ version }: WorkerTarget): ModuleFile[] {
+  const main = version.modules.filter((module) => module.name === version.mainModule);
+  const others = version.modules.filter((module) => module.name !== version.mainModule);
+  return [...main, ...others].map((module, index) => ({ file: `module-${index}`, module }));
+}
+
+export function moduleExpression(name: string, kind: ModuleKind, file: string): Expression {
+  return struct({ name: text(name), [kind]: embed(file) });
+}
+
+/** Every class of the script is declared, bound or not: its objects keep their alarms and their data. */
+function durableObjects({ version, namespaces }: WorkerTarget): Expression[] {
+  return namespaces.map((namespace) =>
+    struct({
+      className: text(namespace.className),
+      uniqueKey: text(namespace.id),
+      enableSql: namespace.sqlite ? bool(true) : undefined,
+      // The engine knows each namespace's image: a new image needs no new configuration.
+      container: version.containers.some(({ className }) => className === namespace.className)
+        ? struct({ imageName: text(namespace.id) })
+        : undefined,
+    }),
+  );
+}
+
+function containerEngine(socketPath: string): Expression {
+  return struct({
+    localDocker: struct({ socketPath: text(`unix:${socketPath}`), containerEgressInterceptorImage: text("longshore/egress") }),
+  });
+}
+
+function bindingExpression(binding: WorkerBinding, { version, namespaces, script }: WorkerTarget): Expression {
+  const name = text(binding.name);
+  switch (binding.type) {
+    case "plain_text":
+    case "secret_text":
+      return struct({ name, text: text(binding.text) });
+    case "json":
+      return struct({ name, json: text(JSON.stringify(binding.json)) });
+    case "version_metadata": {
+      const metadata = { id: version.id, tag: version.annotations["workers/tag"] ?? "", timestamp: version.createdOn };
+      return struct({ name, json: text(JSON.stringify(metadata)) });
+    }
+    case "durable_object_namespace": {
+      const className = namespaces.find(({ id }) => id === binding.namespaceId)?.className ?? binding.className;
+      return struct({ name, durableObjectNamespace: text(className) });
+    }
+    default:
+      return unknownBinding(binding, script);
+  }
+}
+
+/** The type says that this cannot be; a version stored by a newer Longshore can still carry it. */
+function unknownBinding(binding: never, script: string): never {
+  const { type, name } = binding as { type: string; name: string };
+  throw new LongshoreError(
+    "UNSUPPORTED",
+    `The binding ${JSON.stringify(name)} of the Worker "${script}" has the type "${type}", which is not served here.`,
+    {
+      hint: "Remove the binding, or update Longshore.",
+    },
+  );
+}
+
+function network(allowed: readonly string[]): Expression {
+  const tlsOptions = struct({ trustBrowserCas: bool(true) });
+  return struct({ name: text(NETWORK_SERVICE), network: struct({ allow: list(allowed.map(text)), tlsOptions }) });
+}

@@ -1,0 +1,234 @@
+import { execFile } from "node:child_process";
+import { readdirSync, rmSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { LongshoreError, type WorkerHost, type WorkerTarget, type WorkerUpstream } from "@longshore/contract";
+import { CHECK_PREFIX, checkTarget } from "./check.js";
+import { validateScriptName, validateTarget } from "./config/validate.js";
+import { type WorkerConfig, workerConfig } from "./config/worker-config.js";
+import { type ScriptPlaces, scriptPlaces } from "./layout.js";
+import { killStray } from "./process/adopted.js";
+import type { LaunchOptions } from "./process/launch.js";
+import { LogFile } from "./process/log-file.js";
+import { processesWithArgument } from "./process/proc.js";
+import { type ProcessRecord, readLiveRecord, removeRecord } from "./process/record.js";
+import { ownedDirectory, pruneReleases, type ReadModule, releaseId, writeRelease } from "./release.js";
+import { ScriptSupervisor } from "./supervisor/script-supervisor.js";
+import { Serial } from "./supervisor/serial.js";
+import { findWorkerd } from "./workerd-binary.js";
+
+export interface WorkerHostOptions {
+  /** Durable Objects' storage and logs, `<script>/…`. workerd's user must be able to reach it. */
+  readonly dataDirectory: string;
+  /** Sockets, process records and configurations, `<script>/…`. May be emptied by a reboot; holds secrets. */
+  readonly runDirectory: string;
+  /** The bytes of a module, by its bucket key. */
+  readonly readModule: ReadModule;
+  /** Called before a running workerd is ended for a new version: hold the traffic, shut the engine's gate. Disposed when the script is served again. */
+  readonly beforeStop: (script: string) => Promise<AsyncDisposable>;
+  /** Who workerd runs as; this process's own user when left out. */
+  readonly uid?: number;
+  readonly gid?: number;
+  /** The workerd program; npm's own when left out. */
+  readonly workerdPath?: string;
+  /** Where Workers may connect to, in workerd's words. Default: `["public"]`. */
+  readonly allowedNetworks?: readonly string[];
+  /** From SIGTERM to SIGKILL, in milliseconds. Open WebSockets use all of it. Default: 1,000. */
+  readonly stopGraceMs?: number;
+  /** Longest start of a workerd, in milliseconds. Default: 15,000. */
+  readonly readyTimeoutMs?: number;
+  /** Size in bytes at which a log is rotated. Default: 8 MiB. */
+  readonly maxLogBytes?: number;
+  readonly log: (message: string) => void;
+}
+
+export interface RunningWorkerHost extends WorkerHost, WorkerUpstream {
+  /** Ends what runs for any script that is not among these: call it once it is known what should run. Nothing stored is deleted. */
+  retain(scripts: Iterable<string>): Promise<void>;
+  /** The file with the script's output; see also `<file>.1`. */
+  logPath(script: string): string;
+  /** Ends every workerd. */
+  close(): Promise<void>;
+  /** Leaves every workerd running for the next host on the same directories. */
+  detach(): Promise<void>;
+}
+
+/** Starts a host, and adopts the workerds that an earlier one left running. Errors: `INTERNAL` when workerd cannot be run. */
+export async function createWorkerHost(options: WorkerHostOptions): Promise<RunningWorkerHost> {
+  const workerdPath = options.workerdPath ?? findWorkerd();
+  const version = await workerdVersion(workerdPath);
+  await ownedDirectory(options.dataDirectory, 0o711, {});
+  await ownedDirectory(options.runDirectory, 0o711, {});
+  const host = new Host(options, workerdPath, version);
+  await host.adoptAll();
+  return host;
+}
+
+class Host implements RunningWorkerHost {
+  readonly #options: WorkerHostOptions;
+  readonly #version: string;
+  readonly #launch: Pick<LaunchOptions, "workerdPath" | "readyTimeoutMs" | "uid" | "gid">;
+  readonly #scripts = new Map<string, ScriptSupervisor>();
+  /** Whole operations of one script, files and processes, one after the other. */
+  readonly #serials = new Map<string, Serial>();
+  #ending = false;
+  readonly #listeners = new Set<(script: string) => void>();
+
+  constructor(options: WorkerHostOptions, workerdPath: string, version: string) {
+    const { uid, gid, readyTimeoutMs = 15_000 } = options;
+    this.#options = options;
+    this.#version = version;
+    this.#launch = { workerdPath, readyTimeoutMs, ...(uid === undefined ? {} : { uid }), ...(gid === undefined ? {} : { gid }) };
+  }
+
+  async check(target: WorkerTarget): Promise<{ startupMs: number }> {
+    validateTarget(target, this.#version);
+    const { runDirectory, readModule } = this.#options;
+    return checkTarget(target, { directory: runDirectory, launch: this.#launch, allowedNetworks: this.#networks, readModule });
+  }
+
+  async apply(target: WorkerTarget): Promise<void> {
+    validateTarget(target, this.#version);
+    await this.#inTurn(target.script, () => this.#apply(target));
+  }
+
+  async remove(script: string, { deleteData }: { deleteData: boolean }): Promise<void> {
+    validateScriptName(script);
+    const places = this.#places(script);
+    await this.#inTurn(script, async () => {
+      await this.#scripts.get(script)?.stop();
+      this.#scripts.delete(script);
+      await rm(places.runDirectory, { recursive: true, force: true });
+      if (deleteData) await rm(places.dataDirectory, { recursive: true, force: true });
+    });
+  }
+
+  async retain(scripts: Iterable<string>): Promise<void> {
+    const wanted = new Set(scripts);
+    const unwanted = [...this.#scripts.keys()].filter((script) => !wanted.has(script));
+    await Promise.all(unwanted.map((script) => this.remove(script, { deleteData: false })));
+  }
+
+  upstream(script: string): { socketPath: string } | { unavailable: string } | undefined {
+    return this.#scripts.get(script)?.upstream();
+  }
+
+  onChange(listener: (script: string) => void): Disposable {
+    this.#listeners.add(listener);
+    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
+  }
+
+  logPath(script: string): string {
+    return this.#places(script).log;
+  }
+
+  async close(): Promise<void> {
+    this.#ending = true;
+    await Promise.all([...this.#scripts].map(([script, supervisor]) => this.#queue(script).run(() => supervisor.stop())));
+  }
+
+  async detach(): Promise<void> {
+    this.#ending = true;
+    await Promise.all([...this.#scripts].map(([script, supervisor]) => this.#queue(script).run(() => supervisor.detach())));
+  }
+
+  /** Finds what an earlier host left: processes on record are adopted, other workerds of these directories are ended, their remains removed. */
+  async adoptAll(): Promise<void> {
+    const { runDirectory, log } = this.#options;
+    const adopted = new Set<number>();
+    for (const entry of readdirSync(runDirectory, { withFileTypes: true })) {
+      const places = this.#places(entry.name);
+      const record = readLiveRecord(places.record);
+      if (record !== undefined && this.#adopt(entry.name, places, record)) adopted.add(record.pid);
+      else removeRecord(places.record);
+      if (entry.name.startsWith(CHECK_PREFIX)) rmSync(places.runDirectory, { recursive: true, force: true });
+    }
+    for (const { pid, startTime } of processesWithArgument(join(runDirectory, "/"))) {
+      if (adopted.has(pid) || pid === process.pid) continue;
+      log(`Ending workerd ${pid}, which an earlier server started and did not record.`);
+      await killStray(pid, startTime);
+    }
+  }
+
+  async #apply(target: WorkerTarget): Promise<void> {
+    const places = this.#places(target.script);
+    const config = workerConfig(target, { storageDirectory: places.storage, allowedNetworks: this.#networks });
+    const id = releaseId(target, config, this.#version);
+    const supervisor = this.#supervisor(target.script, places);
+    const release = { id, versionId: target.version.id, configPath: join(places.releases, id, "config.capnp") };
+    if (supervisor.releaseId !== id) await this.#prepare(places, config, id);
+    try {
+      await supervisor.apply(release);
+    } finally {
+      await pruneReleases(places.releases, supervisor.releaseId);
+    }
+  }
+
+  async #inTurn(script: string, operation: () => Promise<void>): Promise<void> {
+    await this.#queue(script).run(async () => {
+      if (this.#ending) throw new LongshoreError("UNAVAILABLE", "Longshore is shutting down.", { hint: "Try again once it runs." });
+      await operation();
+    });
+  }
+
+  #queue(script: string): Serial {
+    const serial = this.#serials.get(script) ?? new Serial();
+    this.#serials.set(script, serial);
+    return serial;
+  }
+
+  #adopt(script: string, places: ScriptPlaces, record: ProcessRecord): boolean {
+    try {
+      this.#supervisor(script, places).adopt(record);
+      this.#options.log(`The Worker "${script}" still runs (workerd ${record.pid}); taken over as it is.`);
+      return true;
+    } catch (error) {
+      this.#scripts.delete(script);
+      this.#options.log(`The workerd ${record.pid} of the Worker "${script}" cannot be watched, so it is ended: ${String(error)}`);
+      return false;
+    }
+  }
+
+  async #prepare(places: ScriptPlaces, config: WorkerConfig, id: string): Promise<void> {
+    const owner = this.#launch;
+    for (const directory of [places.dataDirectory, places.runDirectory, places.releases]) await ownedDirectory(directory, 0o711, {});
+    await ownedDirectory(places.storage, 0o700, owner);
+    await writeRelease(places.releases, id, config, this.#options.readModule, owner);
+  }
+
+  #supervisor(script: string, places: ScriptPlaces): ScriptSupervisor {
+    const existing = this.#scripts.get(script);
+    if (existing !== undefined) return existing;
+    const { stopGraceMs = 1000, maxLogBytes = 8 * 1024 * 1024, beforeStop, log } = this.#options;
+    const logFile = new LogFile(places.log, maxLogBytes, (error) =>
+      log(`The log of the Worker "${script}" is not rotated: ${String(error)}`),
+    );
+    const changed = () => {
+      for (const listener of this.#listeners) listener(script);
+    };
+    const supervisor = new ScriptSupervisor({ script, places, logFile, launch: this.#launch, stopGraceMs, beforeStop, changed, log });
+    this.#scripts.set(script, supervisor);
+    return supervisor;
+  }
+
+  #places(script: string): ScriptPlaces {
+    return scriptPlaces(this.#options.dataDirectory, this.#options.runDirectory, script);
+  }
+
+  get #networks(): readonly string[] {
+    return this.#options.allowedNetworks ?? ["public"];
+  }
+}
+
+/** The date in `workerd 2026-11-17`. */
+async function workerdVersion(path: string): Promise<string> {
+  const hint = "Run `npm ci` again, or set the path of the workerd program.";
+  const { stdout } = await promisify(execFile)(path, ["--version"], { timeout: 10_000 }).catch((cause: unknown) => {
+    throw new LongshoreError("INTERNAL", `The program ${path} cannot be run as workerd.`, { cause, hint });
+  });
+  const date = /\d{4}-\d\d-\d\d/.exec(stdout)?.[0];
+  if (date === undefined)
+    throw new LongshoreError("INTERNAL", `${path} --version says ${JSON.stringify(stdout)}, which is not workerd's version.`, { hint });
+  return date;
+}
