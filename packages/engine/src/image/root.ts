@@ -1,0 +1,61 @@
+import { lstatSync, readFileSync, readlinkSync } from "node:fs";
+import { isErrno } from "@longshore/contract";
+
+const MAX_LINKS = 40;
+
+/**
+ * A path inside a root directory with symbolic links resolved as the container would see them: an absolute link starts at the root, and `..`
+ * stops there. Returns `undefined` when nothing is there. The tree is untrusted, so the host's own resolution must never be used.
+ */
+export function resolveInRoot(root: string, path: string): string | undefined {
+  const pending = path.split("/").filter((part) => part !== "");
+  const done: string[] = [];
+  let links = 0;
+  while (pending.length > 0) {
+    const part = pending.shift();
+    if (part === undefined || part === ".") continue;
+    if (part === "..") {
+      done.pop();
+      continue;
+    }
+    const here = [root, ...done, part].join("/");
+    const target = linkTarget(here);
+    if (target === "missing") return undefined;
+    if (target === undefined) {
+      done.push(part);
+      continue;
+    }
+    if (++links > MAX_LINKS) return undefined;
+    if (target.startsWith("/")) done.length = 0;
+    pending.unshift(...target.split("/").filter((piece) => piece !== ""));
+  }
+  return [root, ...done].join("/");
+}
+
+/** A small file inside a root, `""` when it is not there. */
+export function readInRoot(root: string, path: string): string {
+  const resolved = resolveInRoot(root, path);
+  return resolved === undefined || !lstatSync(resolved).isFile() ? "" : readFileSync(resolved, "utf8");
+}
+
+/** True when the command can be run: as a path, or by name in one of `searchPath`'s directories. */
+export function executableInRoot(root: string, command: string, workingDirectory: string, searchPath: string): boolean {
+  const candidates = command.includes("/")
+    ? [command.startsWith("/") ? command : `${workingDirectory}/${command}`]
+    : searchPath.split(":").map((directory) => `${directory || workingDirectory}/${command}`);
+  return candidates.some((candidate) => {
+    const resolved = resolveInRoot(root, candidate);
+    if (resolved === undefined) return false;
+    const status = lstatSync(resolved);
+    return status.isFile() && (status.mode & 0o111) !== 0;
+  });
+}
+
+function linkTarget(path: string): string | "missing" | undefined {
+  try {
+    return lstatSync(path).isSymbolicLink() ? readlinkSync(path) : undefined;
+  } catch (error) {
+    if (isErrno(error, "ENOENT") || isErrno(error, "ENOTDIR")) return "missing";
+    throw error;
+  }
+}

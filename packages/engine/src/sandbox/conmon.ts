@@ -1,0 +1,88 @@
+import { spawn } from "node:child_process";
+import { text } from "node:stream/consumers";
+import { LongshoreError } from "@longshore/contract";
+
+export interface ConmonInput {
+  readonly id: string;
+  readonly bundle: string;
+  readonly logFile: string;
+  /** conmon writes `<exitsDirectory>/<id>` with the exit code when the container's process ends. */
+  readonly exitsDirectory: string;
+  readonly runtime: RuntimeCommand;
+}
+
+/** An OCI runtime, with the options that each of its calls needs. */
+export interface RuntimeCommand {
+  readonly program: string;
+  readonly options: readonly string[];
+}
+
+/** Creating one sandbox takes tens of milliseconds; a runtime that hangs must not hold a place for ever. */
+const CREATE_DEADLINE_MS = 20_000;
+
+/**
+ * Creates a container under conmon, which outlives the engine, keeps the exit code and captures the output from the first byte.
+ * Returns the host's pid of the container's first process. Errors: `INTERNAL` with the runtime's own words.
+ */
+export async function createUnderConmon(input: ConmonInput): Promise<number> {
+  const child = spawn("conmon", conmonArguments(input), {
+    cwd: input.bundle,
+    // fd 3 is conmon's report: `{"data": <pid>}`, or a negative number and the runtime's message.
+    stdio: ["ignore", "ignore", "pipe", "pipe"],
+    env: { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", _OCI_SYNCPIPE: "3" },
+    timeout: CREATE_DEADLINE_MS,
+  });
+  const report = child.stdio[3] as NodeJS.ReadableStream;
+  // conmon stays, and holds both pipes: one line is the whole report.
+  let complaint = "";
+  child.stderr?.on("data", (chunk: Buffer) => {
+    complaint = (complaint + chunk.toString()).slice(-2_000);
+  });
+  const answer = await Promise.race([firstLine(report), failure(child)]);
+  child.stderr?.destroy();
+  child.stdio[3]?.destroy();
+  child.unref();
+  return pidFrom(answer, complaint);
+}
+
+/** Runs the OCI runtime. Resolves when it ends with 0. */
+export async function runtime(command: RuntimeCommand, args: readonly string[], deadlineMs = 20_000): Promise<void> {
+  const child = spawn(command.program, [...command.options, ...args], { stdio: ["ignore", "ignore", "pipe"], timeout: deadlineMs });
+  const [complaint, code] = await Promise.all([
+    text(child.stderr),
+    new Promise<number | null>((resolve, reject) => {
+      child.once("error", reject);
+      child.once("close", resolve);
+    }),
+  ]);
+  if (code !== 0) throw new LongshoreError("INTERNAL", `${command.program} ${args.join(" ")} ended with ${code}: ${complaint.trim()}`);
+}
+
+function conmonArguments({ id, bundle, logFile, exitsDirectory, runtime: { program, options } }: ConmonInput): string[] {
+  return [
+    ...["--cid", id, "--cuuid", id, "--name", id],
+    ...["--runtime", program, ...options.flatMap((option) => ["--runtime-arg", option])],
+    ...["--bundle", bundle, "--container-pidfile", `${bundle}/pid`],
+    ...["--exit-dir", exitsDirectory, "--log-path", `k8s-file:${logFile}`, "--log-level", "error", "--full-attach"],
+  ];
+}
+
+async function firstLine(stream: NodeJS.ReadableStream): Promise<string> {
+  let line = "";
+  for await (const chunk of stream) {
+    line += chunk.toString();
+    if (line.includes("\n")) break;
+  }
+  return line;
+}
+
+async function failure(child: ReturnType<typeof spawn>): Promise<never> {
+  return await new Promise((_, reject) => child.once("error", reject));
+}
+
+function pidFrom(answer: string, complaint: string): number {
+  const report = answer.trim() === "" ? {} : (JSON.parse(answer) as { data?: number; pid?: number; message?: string });
+  const pid = report.data ?? report.pid ?? -1;
+  if (pid > 0) return pid;
+  throw new LongshoreError("INTERNAL", `The OCI runtime could not create a sandbox: ${(report.message ?? complaint ?? "no reason given").trim()}`);
+}

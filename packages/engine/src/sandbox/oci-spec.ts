@@ -1,0 +1,114 @@
+import type { InstanceSize } from "@longshore/contract";
+import type { Identity } from "../image/user.js";
+
+/** What an unprivileged service may do: the set that Docker gives by default. */
+export const DEFAULT_CAPABILITIES = [
+  "CAP_AUDIT_WRITE",
+  "CAP_CHOWN",
+  "CAP_DAC_OVERRIDE",
+  "CAP_FOWNER",
+  "CAP_FSETID",
+  "CAP_KILL",
+  "CAP_MKNOD",
+  "CAP_NET_BIND_SERVICE",
+  "CAP_NET_RAW",
+  "CAP_SETFCAP",
+  "CAP_SETGID",
+  "CAP_SETPCAP",
+  "CAP_SETUID",
+  "CAP_SYS_CHROOT",
+] as const;
+
+const MASKED = ["acpi", "asound", "interrupts", "kcore", "keys", "latency_stats", "timer_list", "timer_stats", "sched_debug", "scsi"];
+const READ_ONLY = ["bus", "fs", "irq", "sys", "sysrq-trigger"];
+const MIB = 1024 * 1024;
+/** Enough for any service, few enough that a fork bomb stays in its cgroup. */
+const PIDS_LIMIT = 4096;
+
+export interface SpecInput {
+  readonly rootDirectory: string;
+  /** Host directory that appears as `/.longshore`: the shim, its fifo, and the late command. */
+  readonly shimDirectory: string;
+  /** Host files that appear as `/etc/<name>`. */
+  readonly etcFiles: Readonly<Record<string, string>>;
+  readonly hostname: string;
+  readonly identity: Identity;
+  readonly workingDirectory: string;
+  readonly cgroupPath: string;
+  readonly size: InstanceSize;
+  readonly limitSwap: boolean;
+  readonly openFiles: number;
+  readonly seccomp: Record<string, unknown>;
+}
+
+/** The shim waits for one line on its fifo, then becomes the command that was written meanwhile: environment and arguments arrive late. */
+const SHIM_COMMAND = ["/.longshore/busybox", "sh", "-c", "read -r _ </.longshore/f; . /.longshore/go"];
+
+/**
+ * The OCI runtime configuration of a sandbox. CPU has no quota yet: it is applied when the application answers (cgroup/cgroup.ts), so that
+ * starting is not throttled to a sixteenth of a core.
+ */
+export function ociSpec(input: SpecInput): Record<string, unknown> {
+  const { identity } = input;
+  return {
+    ociVersion: "1.0.2",
+    hostname: input.hostname,
+    root: { path: input.rootDirectory, readonly: false },
+    process: {
+      terminal: false,
+      user: { uid: identity.uid, gid: identity.gid, additionalGids: identity.groups },
+      args: SHIM_COMMAND,
+      env: [],
+      cwd: input.workingDirectory,
+      noNewPrivileges: true,
+      capabilities: capabilities(identity.uid),
+      rlimits: [{ type: "RLIMIT_NOFILE", hard: input.openFiles, soft: input.openFiles }],
+      oomScoreAdj: 100,
+    },
+    mounts: mounts(input),
+    linux: {
+      cgroupsPath: input.cgroupPath,
+      namespaces: ["pid", "network", "ipc", "uts", "mount"].map((type) => ({ type })),
+      resources: {
+        memory: memory(input),
+        pids: { limit: PIDS_LIMIT },
+        devices: [{ allow: false, access: "rwm" }],
+      },
+      seccomp: input.seccomp,
+      maskedPaths: [...MASKED.map((name) => `/proc/${name}`), "/sys/firmware", "/sys/devices/virtual/powercap"],
+      readonlyPaths: READ_ONLY.map((name) => `/proc/${name}`),
+    },
+  };
+}
+
+function capabilities(uid: number) {
+  const all = [...DEFAULT_CAPABILITIES];
+  // Only root starts with them in hand; others could gain them through file capabilities alone, which noNewPrivileges forbids.
+  const inHand = uid === 0 ? all : [];
+  return { bounding: all, permitted: inHand, effective: inHand, inheritable: [], ambient: [] };
+}
+
+/** Memory without swap, as the documentation's instance types mean it. */
+function memory({ size, limitSwap }: SpecInput) {
+  const limit = size.memoryMib * MIB;
+  return limitSwap ? { limit, swap: limit } : { limit };
+}
+
+function mounts(input: SpecInput) {
+  const quiet = ["nosuid", "noexec", "nodev"];
+  return [
+    { destination: "/proc", type: "proc", source: "proc", options: quiet },
+    { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["nosuid", "strictatime", "mode=755", "size=65536k"] },
+    { destination: "/dev/pts", type: "devpts", source: "devpts", options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"] },
+    { destination: "/dev/shm", type: "tmpfs", source: "shm", options: [...quiet, "mode=1777", "size=65536k"] },
+    { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: quiet },
+    { destination: "/sys", type: "sysfs", source: "sysfs", options: [...quiet, "ro"] },
+    { destination: "/.longshore", type: "bind", source: input.shimDirectory, options: ["bind", "ro", "nosuid", "nodev"] },
+    ...Object.entries(input.etcFiles).map(([name, source]) => ({
+      destination: `/etc/${name}`,
+      type: "bind",
+      source,
+      options: ["bind", "nosuid", "nodev", "noexec"],
+    })),
+  ];
+}

@@ -1,0 +1,77 @@
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { watch } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { instanceSize } from "@longshore/contract";
+import { isAlive } from "../sys/process.js";
+import { type Fixture, fixture } from "../testing/fixture.js";
+import { createSandbox, removeSandbox } from "./sandbox.js";
+
+const lite = instanceSize("lite");
+
+async function exitOf(host: Fixture["host"], id: string): Promise<number> {
+  const signal = AbortSignal.timeout(10_000);
+  const read = async () => await readFile(join(host.exitsDirectory, id), "utf8").catch(() => "");
+  const watcher = watch(host.exitsDirectory);
+  try {
+    for (let content = await read(); ; content = await read()) {
+      if (content !== "") return Number(content);
+      await new Promise((resolve, reject) => {
+        watcher.once("change", resolve);
+        signal.addEventListener("abort", () => reject(new Error("no exit code after 10 s")));
+      });
+    }
+  } finally {
+    watcher.close();
+  }
+}
+
+async function run(f: Fixture, argv: string[], environment: Record<string, string> = { PATH: "/bin" }, image = f.image) {
+  const id = randomUUID();
+  const sandbox = await createSandbox(f.host, id, image, lite);
+  try {
+    sandbox.launch({ argv, environment });
+    const code = await exitOf(f.host, id);
+    const log = await readFile(join(sandbox.directory, "log"), "utf8");
+    return { code, output: log.split("\n").filter(Boolean).map((line) => line.split(" ").slice(3).join(" ")) };
+  } finally {
+    await removeSandbox(f.host, id, sandbox.process);
+  }
+}
+
+test("a sandbox becomes the command it is given, with every byte of environment and arguments", async () => {
+  await using f = await fixture();
+  const odd = "it's $HOME \"quoted\" \\ `x` é";
+  const { code, output } = await run(f, ["sh", "-c", 'echo "$ODD"; echo "$1"; echo $$; exit 7', "sh", odd], { PATH: "/bin", ODD: odd });
+  assert.equal(code, 7);
+  assert.deepEqual(output, [odd, odd, "1"]);
+});
+
+test("the image's user is who runs, without capabilities in hand, and standard output can be opened by name", async () => {
+  await using f = await fixture();
+  const image = f.imageWith({ user: "app", workingDirectory: "/tmp" });
+  const { code, output } = await run(f, ["sh", "-c", "id -u; pwd; echo named >/dev/stdout; cat /proc/self/status"], { PATH: "/bin" }, image);
+  assert.equal(code, 0);
+  assert.deepEqual(output.slice(0, 3), ["1000", "/tmp", "named"]);
+  assert.match(output.join("\n"), /CapEff:\t0000000000000000/);
+  assert.match(output.join("\n"), /NoNewPrivs:\t1/);
+  assert.match(output.join("\n"), /Seccomp:\t2/);
+});
+
+test("a removed sandbox leaves no process, cgroup or directory", async () => {
+  await using f = await fixture();
+  const id = randomUUID();
+  const sandbox = await createSandbox(f.host, id, f.image, lite);
+  sandbox.launch({ argv: ["sh", "-c", "sleep 100 & sleep 100"], environment: { PATH: "/bin" } });
+  await removeSandbox(f.host, id, sandbox.process);
+  assert.equal(isAlive(sandbox.process), false);
+  assert.deepEqual(await f.host.cgroups.ids(), []);
+});
+
+test("a sandbox that cannot be made leaves nothing and says why", async () => {
+  await using f = await fixture();
+  await assert.rejects(createSandbox(f.host, randomUUID(), f.imageWith({ user: "nobody-here" }), lite), /names "nobody-here"/);
+  await assert.rejects(createSandbox(f.host, randomUUID(), { ...f.image, layers: ["no-such-layer"] }, lite), /mount/);
+});

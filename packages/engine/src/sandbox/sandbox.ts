@@ -1,0 +1,151 @@
+import { closeSync, constants, openSync, writeFileSync, writeSync } from "node:fs";
+import { link, mkdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { isErrno, LongshoreError, type InstanceSize } from "@longshore/contract";
+import type { CgroupTree } from "../cgroup/cgroup.js";
+import { readInRoot } from "../image/root.js";
+import type { PreparedImage } from "../image/types.js";
+import { type Identity, resolveUser } from "../image/user.js";
+import { NetworkNamespace } from "../network/namespace.js";
+import { makeFifo } from "../sys/libc.js";
+import { identify, type ProcessIdentity, signalProcess } from "../sys/process.js";
+import { createUnderConmon, type RuntimeCommand, runtime } from "./conmon.js";
+import { type LateCommand, lateScript } from "./late-command.js";
+import { ociSpec } from "./oci-spec.js";
+import { mountRoot, unmountRoot } from "./root-filesystem.js";
+
+/** What every sandbox of a host shares. */
+export interface SandboxHost {
+  /** A directory per sandbox, named by its id. */
+  readonly directory: string;
+  readonly layersDirectory: string;
+  readonly exitsDirectory: string;
+  /** A statically linked busybox, on the file system of `directory` (it is hard-linked). */
+  readonly busybox: string;
+  readonly runtime: RuntimeCommand;
+  readonly cgroups: CgroupTree;
+  readonly seccomp: Record<string, unknown>;
+  /** Open files that each process may have; not above the host's own hard limit. */
+  readonly openFiles: number;
+}
+
+/**
+ * A container that is ready to become somebody's: namespaces, cgroup, root file system and limits are there, its first process waits.
+ * Order of calls: {@link createSandbox}, then {@link Sandbox.launch} once; {@link Sandbox.remove} at any time ends and removes it.
+ */
+export interface Sandbox {
+  readonly id: string;
+  readonly directory: string;
+  readonly image: PreparedImage;
+  readonly identity: Identity;
+  readonly process: ProcessIdentity;
+  readonly network: NetworkNamespace;
+  /** Lets the waiting process become the command. No process is spawned for it. */
+  launch(command: LateCommand): void;
+}
+
+/** Makes a sandbox. Takes tens of milliseconds: do it ahead of need (pool.ts). On failure nothing is left. */
+export async function createSandbox(host: SandboxHost, id: string, image: PreparedImage, size: InstanceSize): Promise<Sandbox> {
+  const directory = join(host.directory, id);
+  try {
+    return await assemble(host, id, directory, image, size);
+  } catch (cause) {
+    await removeSandbox(host, id, undefined);
+    throw cause;
+  }
+}
+
+async function assemble(host: SandboxHost, id: string, directory: string, image: PreparedImage, size: InstanceSize): Promise<Sandbox> {
+  const shim = join(directory, "shim");
+  const root = join(directory, "root");
+  await mkdir(directory, { mode: 0o711 });
+  await Promise.all([mkdir(shim, { mode: 0o755 }), mkdir(root)]);
+  makeFifo(join(shim, "f"), 0o644);
+  await link(host.busybox, join(shim, "busybox"));
+  await mountRoot(directory, host.layersDirectory, image.layers);
+  try {
+    const identity = resolveUser(image.config.user, readInRoot(root, "/etc/passwd"), readInRoot(root, "/etc/group"));
+    const hostname = id.slice(0, 12);
+    const spec = ociSpec({
+      rootDirectory: root,
+      shimDirectory: shim,
+      etcFiles: await etcFiles(directory, hostname),
+      hostname,
+      identity,
+      workingDirectory: image.config.workingDirectory,
+      cgroupPath: host.cgroups.path(id),
+      size,
+      limitSwap: host.cgroups.limitsSwap,
+      openFiles: host.openFiles,
+      seccomp: host.seccomp,
+    });
+    await writeFile(join(directory, "config.json"), JSON.stringify(spec));
+    const pid = await createUnderConmon({ id, bundle: directory, logFile: join(directory, "log"), exitsDirectory: host.exitsDirectory, runtime: host.runtime });
+    // Opened for both ways, so that neither side waits for the other; if the engine dies, the shim reads an end and exits by itself.
+    const fifo = openSync(join(shim, "f"), constants.O_RDWR | constants.O_NONBLOCK);
+    const network = NetworkNamespace.ofProcess(pid);
+    await runtime(host.runtime, ["start", id]);
+    const process = identify(pid);
+    if (process === undefined) throw new LongshoreError("INTERNAL", `The sandbox ${id} ended before it was used.`);
+    return { id, directory, image, identity, process, network, launch: (command) => launch(shim, fifo, command) };
+  } finally {
+    // The container has its own view of the mount by now; the engine needs none.
+    unmountRoot(directory);
+  }
+}
+
+function launch(shim: string, fifo: number, command: LateCommand): void {
+  writeFileSync(join(shim, "go"), lateScript(command), { mode: 0o644 });
+  writeSync(fifo, "\n");
+  closeSync(fifo);
+}
+
+/** The files that a container finds under /etc whatever its image says. There is no network beyond loopback yet, so no resolver either. */
+async function etcFiles(directory: string, hostname: string): Promise<Record<string, string>> {
+  const contents = {
+    hosts: `127.0.0.1\tlocalhost ${hostname}\n::1\tlocalhost ip6-localhost ip6-loopback\n`,
+    hostname: `${hostname}\n`,
+    "resolv.conf": "# no resolver\n",
+  };
+  const files: Record<string, string> = {};
+  for (const [name, content] of Object.entries(contents)) {
+    files[name] = join(directory, `etc-${name}`);
+    await writeFile(files[name], content, { mode: 0o644 });
+  }
+  return files;
+}
+
+/** Ends whatever is left of a sandbox and removes every trace. Safe to repeat, and after a crash at any point of its making. */
+export async function removeSandbox(host: SandboxHost, id: string, process: ProcessIdentity | undefined): Promise<void> {
+  if (process !== undefined) signalProcess(process, "SIGKILL");
+  await endProcesses(host.cgroups, id);
+  await runtime(host.runtime, ["delete", "--force", id]).catch((error: unknown) => {
+    // A runtime that does not know the id has nothing to delete; anything else shows in what is still there below.
+    if (!(error instanceof LongshoreError)) throw error;
+  });
+  await host.cgroups.remove(id);
+  unmountRoot(join(host.directory, id));
+  await rm(join(host.directory, id), { recursive: true, force: true });
+  await rm(join(host.exitsDirectory, id), { force: true });
+}
+
+const END_DEADLINE_MS = 5_000;
+
+async function endProcesses(cgroups: CgroupTree, id: string): Promise<void> {
+  const deadline = Date.now() + END_DEADLINE_MS;
+  for (let wait = 1; ; wait = Math.min(wait * 2, 50)) {
+    const pids = await cgroups.processes(id);
+    if (pids.length === 0) return;
+    for (const pid of pids) killIfThere(pid);
+    if (Date.now() > deadline) throw new LongshoreError("INTERNAL", `Processes ${pids.join(", ")} of sandbox ${id} did not end.`);
+    await new Promise((resolve) => setTimeout(resolve, wait));
+  }
+}
+
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if (!isErrno(error, "ESRCH")) throw error;
+  }
+}
