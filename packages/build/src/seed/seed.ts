@@ -1,0 +1,59 @@
+import { join } from "node:path";
+import { type BuildRoot, openBuildRoot } from "../build-root.js";
+import { buildah } from "../buildah.js";
+import { type BuildSettings, buildSettings } from "../settings.js";
+import { withWorkDirectory } from "../work-directory.js";
+import { busyboxSeed } from "./busybox.js";
+import { nodeSeed } from "./node.js";
+import { type SeedImage, writeOciLayout } from "./oci-layout.js";
+
+export type SeedName = "busybox" | "node";
+
+/** Each seed, and the name that a Dockerfile knows it by. */
+export const SEED_REFERENCES: Readonly<Record<SeedName, string>> = {
+  busybox: "docker.io/library/busybox:latest",
+  node: "docker.io/library/node:20-slim",
+};
+
+export interface SeedOptions {
+  /** Where builds keep their images; default from the environment. */
+  readonly settings?: BuildSettings;
+}
+
+export interface Seeded {
+  readonly reference: string;
+  /** Bytes, not compressed. */
+  readonly sizeBytes: number;
+  /** The program of this machine that it was made from. */
+  readonly from: string;
+}
+
+/** The seed that makes this full reference, if there is one. */
+export function seedFor(reference: string): SeedName | undefined {
+  return (Object.keys(SEED_REFERENCES) as SeedName[]).find((name) => SEED_REFERENCES[name] === reference);
+}
+
+/**
+ * Makes a base image from the machine's own packages, under the name that a Dockerfile uses, without any network. Seeding again from the same
+ * packages gives the same image. Errors: `UNAVAILABLE` when a package is missing (the hint names it), `NO_SPACE`.
+ */
+export async function seedImage(name: SeedName, options: SeedOptions = {}): Promise<Seeded> {
+  const settings = options.settings ?? buildSettings();
+  const path = settings.environment.PATH ?? "/usr/sbin:/usr/bin:/sbin:/bin";
+  const image = name === "busybox" ? busyboxSeed(path) : nodeSeed(path);
+  const reference = SEED_REFERENCES[name];
+  const root = await openBuildRoot(settings);
+  const sizeBytes = await withWorkDirectory(root, (directory) => load(root, directory, image, reference));
+  return { reference, sizeBytes, from: image.from };
+}
+
+async function load(root: BuildRoot, work: string, image: SeedImage, reference: string): Promise<number> {
+  const layout = join(work, "image");
+  const size = await writeOciLayout(layout, image);
+  const doing = `Seeding ${reference}`;
+  const id = await buildah(root, ["pull", "--quiet", "--signature-policy", root.policy, `oci:${layout}`], doing, work);
+  await buildah(root, ["tag", id, reference], doing);
+  // buildah names what it reads from a directory after the directory, which is about to go.
+  await buildah(root, ["rmi", `localhost${layout}:latest`], doing);
+  return size;
+}
