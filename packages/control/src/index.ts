@@ -1,1 +1,2 @@
-export {};
+export { type Control, createControl, type PublishedScript } from "./control.js";
+export type { Clock, ControlOptions, Identity, Images, Log, Place, RegistryGrant } from "./options.js";

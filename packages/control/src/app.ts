@@ -1,0 +1,80 @@
+import { LongshoreError, toLongshoreError } from "@longshore/contract";
+import { type Context, Hono, type MiddlewareHandler } from "hono";
+import { containersFailure, failure } from "./api/envelope.js";
+import { API_CODE, ApiError } from "./api/errors.js";
+import type { Log } from "./options.js";
+import { containers } from "./routes/containers/index.js";
+import { deployments } from "./routes/deployments.js";
+import { durableObjects } from "./routes/durable-objects.js";
+import { identity } from "./routes/identity.js";
+import { scripts } from "./routes/scripts.js";
+import { secrets } from "./routes/secrets.js";
+import { services as servicesRoutes } from "./routes/services.js";
+import { settings } from "./routes/settings.js";
+import { storage } from "./routes/storage.js";
+import { subdomain } from "./routes/subdomain.js";
+import { triggers } from "./routes/triggers.js";
+import { versions } from "./routes/versions.js";
+import type { Services } from "./services/services.js";
+
+const BASE = "/client/v4";
+const CONTAINERS = /^\/client\/v4\/accounts\/[^/]+\/(?:containers|cloudchamber)(?:\/|$)/;
+
+/** The API: each route file serves one noun of the URL, relative to the account. */
+export function createApp(services: Services): Hono {
+  const app = new Hono();
+  app.use(`${BASE}/*`, authenticated(services));
+  app.route(BASE, identity(services));
+  const account = new Hono();
+  for (const routes of [
+    scripts,
+    servicesRoutes,
+    versions,
+    deployments,
+    settings,
+    secrets,
+    subdomain,
+    triggers,
+    durableObjects,
+    storage,
+    containers,
+  ]) {
+    account.route("/", routes(services));
+  }
+  app.route(`${BASE}/accounts/:account`, account);
+  app.notFound((c) => fail(c, notServedHere(c), services.options.log));
+  app.onError((error, c) => fail(c, error, services.options.log));
+  return app;
+}
+
+function authenticated(services: Services): MiddlewareHandler {
+  return async (c, next) => {
+    const token = /^Bearer\s+(\S+)$/i.exec(c.req.header("authorization") ?? "")?.[1];
+    const who = token === undefined ? undefined : await services.options.authenticate(token);
+    if (who === undefined) {
+      const what = token === undefined ? "The request carries no API token." : "The API token is not known here.";
+      throw new ApiError("UNAUTHORIZED", API_CODE.AUTHENTICATION, what, {
+        hint: "Set CLOUDFLARE_API_TOKEN to a token of this Longshore installation; it was printed when the server first started.",
+      });
+    }
+    const asked = /^\/client\/v4\/accounts\/([^/]+)/.exec(c.req.path)?.[1];
+    if (asked !== undefined && asked !== who.accountId) {
+      throw new ApiError("FORBIDDEN", API_CODE.FORBIDDEN, `The API token is not for account ${asked}.`, {
+        hint: `Set CLOUDFLARE_ACCOUNT_ID (or account_id in the configuration file) to ${who.accountId}, this installation's account.`,
+      });
+    }
+    await next();
+  };
+}
+
+function notServedHere(c: Context): LongshoreError {
+  const path = c.req.path.startsWith(BASE) ? c.req.path.slice(BASE.length) : c.req.path;
+  return new LongshoreError("NOT_FOUND", `Longshore does not serve ${c.req.method} ${path} yet.`);
+}
+
+/** The one place where an error becomes an answer. */
+function fail(c: Context, thrown: unknown, log: Log): Response {
+  const error = toLongshoreError(thrown, `${c.req.method} ${c.req.path}`);
+  if (error.code === "INTERNAL") log.error("a request failed", { method: c.req.method, path: c.req.path, error: thrown });
+  return CONTAINERS.test(c.req.path) ? containersFailure(error) : failure(error);
+}

@@ -1,0 +1,33 @@
+import { createApp } from "./app.js";
+import type { ControlOptions } from "./options.js";
+import { resume } from "./services/resume.js";
+import { wireServices } from "./services/services.js";
+
+/** What the edge knows of a script. */
+export interface PublishedScript {
+  readonly name: string;
+  /** False when its owner has switched the Worker's own host name off (`workers_dev: false`). */
+  readonly enabled: boolean;
+}
+
+/** The control plane. */
+export interface Control extends AsyncDisposable {
+  /** Serves the API under `/client/v4`. Never rejects: a failure is an envelope. */
+  readonly fetch: (request: Request) => Response | Promise<Response>;
+  /** Call once after start: brings every script up again and goes on with rollouts. `fetch` may be used before it resolves. */
+  resume(signal: AbortSignal): Promise<void>;
+  /** The scripts that there are now. */
+  scripts(): Promise<PublishedScript[]>;
+}
+
+/** Disposing ends the rollouts' loops; what runs goes on running. */
+export function createControl(options: ControlOptions): Control {
+  const services = wireServices(options);
+  const app = createApp(services);
+  return {
+    fetch: (request) => app.fetch(request),
+    resume: (signal) => resume(services, signal),
+    scripts: async () => (await services.store.liveHeads()).map((head) => ({ name: head.name, enabled: head.subdomain.enabled })),
+    [Symbol.asyncDispose]: () => services.runner[Symbol.asyncDispose](),
+  };
+}

@@ -1,0 +1,70 @@
+import type { ContainerClass, DurableObjectNamespace } from "@longshore/contract";
+import type { Place } from "../options.js";
+import { type Configuration, sizeOf } from "./configuration.js";
+import type { Rollout } from "./rollout.js";
+
+/** One state of an application that its instances can be on. Immutable. */
+export interface Release {
+  /** Instances carry it: one with another version is not on this release. */
+  readonly version: number;
+  readonly configuration: Configuration;
+  /** `<account>/<name>@sha256:…`: pinned, so that a moved tag changes nothing by itself. */
+  readonly image: string;
+}
+
+/** A containers application. The one mutable object of it, rollouts included, so that each step is one write. */
+export interface Application {
+  readonly id: string;
+  readonly name: string;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+  readonly script: string;
+  readonly namespaceId: string;
+  /** What a container that starts now is started with. Only a rollout changes it. */
+  readonly live: Release;
+  /** What the last modification asked for and no rollout has brought yet. */
+  readonly pending?: Configuration;
+  /** The highest release version given out. */
+  readonly lastVersion: number;
+  readonly maxInstances: number;
+  readonly graceSeconds: number;
+  /** Kept as the client sent them: scheduling_policy, constraints, affinities, observability. */
+  readonly extra: Readonly<Record<string, unknown>>;
+  /** Newest first. */
+  readonly rollouts: readonly Rollout[];
+}
+
+/** The application as the engine needs it. */
+export function containerClass(application: Application, namespace: DurableObjectNamespace, place: Place): ContainerClass {
+  return {
+    namespaceId: namespace.id,
+    className: namespace.className,
+    applicationId: application.id,
+    applicationName: application.name,
+    image: application.live.image,
+    size: sizeOf(application.live.configuration),
+    maxInstances: application.maxInstances,
+    version: application.live.version,
+    environment: {
+      CLOUDFLARE_APPLICATION_ID: application.id,
+      CLOUDFLARE_COUNTRY_A2: place.country,
+      CLOUDFLARE_LOCATION: place.location,
+      CLOUDFLARE_REGION: place.region,
+    },
+  };
+}
+
+/** The application with a changed rollout of it; new instances start where that one leads. */
+export function withRollout(application: Application, rollout: Rollout): Application {
+  return {
+    ...application,
+    live: rollout[rollout.toward],
+    rollouts: application.rollouts.map((each) => (each.id === rollout.id ? rollout : each)),
+  };
+}
+
+/** True when an instance on `a` need not be replaced to be on `b`. */
+export function runsTheSame(a: Release, b: Pick<Release, "configuration" | "image">): boolean {
+  const [x, y] = [sizeOf(a.configuration), sizeOf(b.configuration)];
+  return a.image === b.image && x.vcpu === y.vcpu && x.memoryMib === y.memoryMib && x.diskMb === y.diskMb;
+}

@@ -1,0 +1,121 @@
+import type { DurableObjectNamespace, WorkerBinding } from "@longshore/contract";
+import { invalidScript, notServed } from "../api/errors.js";
+import type { StoredBinding } from "./script-head.js";
+import { assertUnique, type UploadedBinding } from "./upload-metadata.js";
+
+export interface BindingsInput {
+  readonly script: string;
+  readonly uploaded: readonly UploadedBinding[];
+  /** What the running version has. */
+  readonly previous: readonly StoredBinding[];
+  /** Types whose bindings stay although the upload does not name them. */
+  readonly keepTypes: readonly string[];
+  /** The script's classes after the upload's migrations. */
+  readonly namespaces: readonly DurableObjectNamespace[];
+  /** Encrypts a secret's text. */
+  readonly seal: (name: string, text: string) => string;
+}
+
+/**
+ * The bindings of a new version. Secrets are kept unless something of the same name takes their place.
+ * Errors: `INVALID_INPUT`, `UNSUPPORTED` that names the binding and its kind.
+ */
+export function resolveBindings(input: BindingsInput): StoredBinding[] {
+  assertUnique(
+    input.uploaded.map((each) => each.name),
+    (name) => `Two bindings have the name "${name}".`,
+  );
+  const named = new Set(input.uploaded.map((each) => each.name));
+  const kept = input.previous.filter((each) => input.keepTypes.includes(each.type) && !named.has(each.name));
+  const resolved = input.uploaded.map((each) => resolveBinding(each, input));
+  return [...resolved, ...kept.map((each) => rebind(each, input))];
+}
+
+/** What runs for a stored binding once its secret is open. */
+export function openBindings(stored: readonly StoredBinding[], open: (name: string, sealed: string) => string): WorkerBinding[] {
+  return stored.map((each) =>
+    each.type === "secret_text" ? { type: each.type, name: each.name, text: open(each.name, each.sealed) } : each,
+  );
+}
+
+/** The version of an uploaded binding that may leave out its value to mean "as it is". */
+export function inheritWhereEmpty(binding: UploadedBinding): UploadedBinding {
+  const keys = Object.keys(binding).filter((key) => key !== "name" && key !== "type");
+  return keys.length === 0 && binding.type !== "version_metadata" ? { name: binding.name, type: "inherit" } : binding;
+}
+
+function resolveBinding(binding: UploadedBinding, input: BindingsInput): StoredBinding {
+  const { name } = binding;
+  switch (binding.type) {
+    case "plain_text":
+      return { type: "plain_text", name, text: text(binding, "text") };
+    case "secret_text":
+      return { type: "secret_text", name, sealed: input.seal(name, text(binding, "text")) };
+    case "json":
+      if (!("json" in binding)) throw invalidScript(`Binding "${name}" (json) has no "json".`);
+      return { type: "json", name, json: binding.json };
+    case "version_metadata":
+      return { type: "version_metadata", name };
+    case "durable_object_namespace":
+      return durableObject(binding, input);
+    case "inherit":
+      return inherited(binding, input);
+    default:
+      throw notServed(
+        `Binding "${name}" (${binding.type})`,
+        "Take it out of the configuration file and deploy again. Nothing has been changed.",
+      );
+  }
+}
+
+function inherited(binding: UploadedBinding, input: BindingsInput): StoredBinding {
+  const old = typeof binding.old_name === "string" ? binding.old_name : binding.name;
+  const previous = input.previous.find((each) => each.name === old);
+  if (previous === undefined) {
+    throw invalidScript(`Binding "${binding.name}" is to stay as it is, but the running version has no binding "${old}".`, {
+      hint: "Give its value in the configuration file, or take it out.",
+    });
+  }
+  return rebind({ ...previous, name: binding.name }, input, previous.name);
+}
+
+function durableObject(binding: UploadedBinding, input: BindingsInput): StoredBinding {
+  const className = text(binding, "class_name");
+  const owner = binding.script_name;
+  if (typeof owner === "string" && owner !== input.script) {
+    throw notServed(`Binding "${binding.name}" (durable_object_namespace) to class "${className}" of another Worker ("${owner}")`);
+  }
+  const namespace = input.namespaces.find((each) => each.className === className);
+  if (namespace === undefined) {
+    throw invalidScript(
+      `Binding "${binding.name}" names the Durable Object class "${className}", which Worker "${input.script}" does not have.`,
+      {
+        hint: `Add a migration with new_sqlite_classes: ["${className}"] to the configuration file.`,
+      },
+    );
+  }
+  return { type: "durable_object_namespace", name: binding.name, className, namespaceId: namespace.id };
+}
+
+/** A kept binding, with its class looked up again (it may have been renamed or deleted) and its secret sealed for its new name. */
+function rebind(binding: StoredBinding, input: BindingsInput, sealedAs = binding.name): StoredBinding {
+  if (binding.type === "secret_text" && sealedAs !== binding.name) {
+    throw invalidScript(`Secret "${sealedAs}" cannot take the name "${binding.name}".`, {
+      hint: "Put the secret again under the new name.",
+    });
+  }
+  if (binding.type !== "durable_object_namespace") return binding;
+  const namespace = input.namespaces.find((each) => each.id === binding.namespaceId);
+  if (namespace === undefined) {
+    throw invalidScript(`Binding "${binding.name}" is to the Durable Object class "${binding.className}", which is deleted.`, {
+      hint: "Take the binding out of the configuration file.",
+    });
+  }
+  return { ...binding, className: namespace.className };
+}
+
+function text(binding: UploadedBinding, key: string): string {
+  const value = binding[key];
+  if (typeof value !== "string") throw invalidScript(`Binding "${binding.name}" (${binding.type}) has no "${key}".`);
+  return value;
+}

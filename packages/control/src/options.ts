@@ -1,0 +1,57 @@
+import type { Bucket, Engine, TrafficGate, WorkerHost } from "@longshore/contract";
+
+/** Who a bearer token belongs to. */
+export interface Identity {
+  readonly accountId: string;
+}
+
+export interface RegistryGrant {
+  readonly permissions: readonly ("push" | "pull")[];
+  readonly expirationMinutes: number;
+}
+
+/** What the control plane asks of the registry. */
+export interface Images {
+  /** What `<account>/<name>:<tag>` or `<account>/<name>@sha256:…` is; `undefined` when the registry has no such image. `size` in bytes. */
+  resolve(reference: string): Promise<{ readonly digest: string; readonly size: number } | undefined>;
+}
+
+export interface Log {
+  info(message: string, facts?: Readonly<Record<string, unknown>>): void;
+  warn(message: string, facts?: Readonly<Record<string, unknown>>): void;
+  error(message: string, facts?: Readonly<Record<string, unknown>>): void;
+}
+
+/** The current time, in milliseconds since 1970. */
+export type Clock = () => number;
+
+/** Where this installation says it is, for the containers' `CLOUDFLARE_*` variables. */
+export interface Place {
+  readonly country: string;
+  readonly location: string;
+  readonly region: string;
+}
+
+export interface ControlOptions {
+  readonly bucket: Bucket;
+  /** 32 lower-case hex digits: image names tell an account by that form. */
+  readonly accountId: string;
+  readonly accountName: string;
+  /** What `GET workers/subdomain` answers: a client prints it in the Worker's URL. */
+  readonly subdomain: string;
+  /** The registry's `host` or `host:port`, as it stands in image names. */
+  readonly registryHost: string;
+  /** 32 bytes that secrets are encrypted with at rest. */
+  readonly secretsKey: Uint8Array;
+  /** `undefined` for a token that is not known. */
+  readonly authenticate: (token: string) => Promise<Identity | undefined>;
+  /** A password for the registry's user `v1`. */
+  readonly mintRegistryPassword: (grant: RegistryGrant) => Promise<string>;
+  readonly images: Images;
+  readonly engine: Engine;
+  readonly workers: WorkerHost;
+  readonly traffic: TrafficGate;
+  readonly log: Log;
+  readonly clock?: Clock;
+  readonly place?: Place;
+}

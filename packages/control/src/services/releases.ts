@@ -1,0 +1,99 @@
+import { type Engine, LongshoreError, type WorkerHost, type WorkerTarget } from "@longshore/contract";
+import { invalidScript } from "../api/errors.js";
+import { openBindings } from "../model/bindings.js";
+import type { ScriptHead, StoredVersion } from "../model/script-head.js";
+import type { Log } from "../options.js";
+import type { Stored } from "../state/json-objects.js";
+import type { Sealer } from "../state/sealing.js";
+import type { Store } from "../state/store.js";
+import type { Tenants } from "./tenants.js";
+
+export interface ReleasesParts {
+  readonly store: Store;
+  readonly sealer: Sealer;
+  readonly engine: Engine;
+  readonly workers: WorkerHost;
+  readonly tenants: Tenants;
+  readonly log: Log;
+}
+
+/** Brings a script from one head to the next: checked before, swapped in one write, put back when it does not come up. */
+export class Releases {
+  readonly #parts: ReleasesParts;
+
+  constructor(parts: ReleasesParts) {
+    this.#parts = parts;
+  }
+
+  /** What should be running for a version of the script. */
+  target(head: ScriptHead, version: StoredVersion): WorkerTarget {
+    const { sealer, engine } = this.#parts;
+    const { etag: _etag, bindings, ...rest } = version;
+    return {
+      script: head.name,
+      version: { ...rest, bindings: openBindings(bindings, (name, sealed) => sealer.open(head.name, name, sealed)) },
+      namespaces: head.namespaces,
+      ...(version.containers.length === 0 ? {} : { engineSocket: engine.socketPath(head.name) }),
+    };
+  }
+
+  /** Tries a version out without touching what runs. Errors: `INVALID_INPUT` in workerd's words, `UNSUPPORTED`. */
+  async check(head: ScriptHead, version: StoredVersion): Promise<{ startupMs: number }> {
+    try {
+      return await this.#parts.workers.check(this.target(head, version));
+    } catch (error) {
+      if (!(error instanceof LongshoreError) || error.code !== "INVALID_INPUT") throw error;
+      throw invalidScript(error.message, { cause: error, ...(error.hint === undefined ? {} : { hint: error.hint }) });
+    }
+  }
+
+  /**
+   * Makes `head` what counts, with `version` running. The caller has checked the version and holds the script's lock.
+   * Errors: `CONFLICT` when another server changed the head in between. On any failure the script is as it was.
+   */
+  async swap(before: Stored<ScriptHead> | undefined, head: ScriptHead, version: StoredVersion): Promise<void> {
+    const { tenants, workers } = this.#parts;
+    const stored = await this.#write(before, head);
+    try {
+      if (version.containers.length > 0) await tenants.sync(head.name);
+      await workers.apply(this.target(head, version));
+    } catch (error) {
+      await this.#undo(before, stored);
+      throw error;
+    }
+  }
+
+  async #write(before: Stored<ScriptHead> | undefined, head: ScriptHead): Promise<Stored<ScriptHead>> {
+    const { heads } = this.#parts.store;
+    try {
+      return before === undefined ? await heads.create(head.name, head) : await heads.replace(head.name, before, head);
+    } catch (error) {
+      if (!(error instanceof LongshoreError && error.code === "CONFLICT")) throw error;
+      throw new LongshoreError(
+        "CONFLICT",
+        `Worker "${head.name}" was changed by somebody else during this deploy; nothing of it has been kept.`,
+        {
+          cause: error,
+          hint: "Deploy again.",
+        },
+      );
+    }
+  }
+
+  /** Puts the head back; the failure that led here is the one to report, so a failure of this is only logged. */
+  async #undo(before: Stored<ScriptHead> | undefined, stored: Stored<ScriptHead>): Promise<void> {
+    const { store, workers, engine, log } = this.#parts;
+    const { name } = stored.value;
+    try {
+      if (before !== undefined) {
+        await store.heads.replace(name, stored, before.value);
+        return;
+      }
+      await workers.remove(name, { deleteData: true });
+      await engine.deleteTenant(name);
+      await store.heads.delete(name);
+    } catch (error) {
+      log.error("a deploy failed, and so did putting the Worker back", { script: name, error });
+    }
+  }
+}

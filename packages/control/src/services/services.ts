@@ -1,0 +1,53 @@
+import type { ControlOptions, Place } from "../options.js";
+import { KeyedMutex } from "../state/keyed-mutex.js";
+import { Sealer } from "../state/sealing.js";
+import { Store } from "../state/store.js";
+import { Applications } from "./applications.js";
+import { Background } from "./background.js";
+import { ImageCheck } from "./image-check.js";
+import { Releases } from "./releases.js";
+import type { RemovalParts } from "./removal.js";
+import { RolloutRunner } from "./rollout-runner.js";
+import { Rollouts } from "./rollouts.js";
+import { ScriptChanges } from "./script-changes.js";
+import { Tenants } from "./tenants.js";
+import { Uploads } from "./uploads.js";
+
+/** Everything that a route may use. */
+export interface Services {
+  readonly options: ControlOptions;
+  readonly place: Place;
+  readonly store: Store;
+  readonly tenants: Tenants;
+  readonly releases: Releases;
+  readonly uploads: Uploads;
+  readonly changes: ScriptChanges;
+  readonly removal: RemovalParts;
+  readonly applications: Applications;
+  readonly rollouts: Rollouts;
+  readonly runner: RolloutRunner;
+}
+
+/** ISO 3166 keeps XX free for "somewhere else": a machine does not know its country. */
+const SOMEWHERE: Place = { country: "XX", location: "local", region: "LOCAL" };
+
+/** Wires the control plane's parts. */
+export function wireServices(options: ControlOptions): Services {
+  const { engine, workers, traffic, log, images } = options;
+  const clock = options.clock ?? Date.now;
+  const place = options.place ?? SOMEWHERE;
+  const store = new Store(options.bucket);
+  const sealer = new Sealer(options.secretsKey);
+  const locks = new KeyedMutex();
+  const background = new Background(log);
+  const tenants = new Tenants(store, engine, place);
+  const imageCheck = new ImageCheck({ images, engine, registryHost: options.registryHost, accountId: options.accountId });
+  const runner = new RolloutRunner({ store, engine, traffic, tenants, locks, clock, log });
+  const applications = new Applications({ store, engine, tenants, images: imageCheck, background, locks, clock });
+  const rollouts = new Rollouts({ store, applications, tenants, images: imageCheck, runner, locks, clock });
+  const releases = new Releases({ store, sealer, engine, workers, tenants, log });
+  const removal: RemovalParts = { store, engine, workers, applications, locks };
+  const uploads = new Uploads({ ...removal, sealer, releases, clock });
+  const changes = new ScriptChanges({ store, sealer, releases, locks, clock });
+  return { options, place, store, tenants, releases, uploads, changes, removal, applications, rollouts, runner };
+}
