@@ -1,0 +1,33 @@
+/**
+ * The object's one storage alarm, shared by those who want to be woken: it is set to the earliest of their times, and written only when that
+ * changes. Nobody waits for the write.
+ */
+export class AlarmClock {
+  #wishes = new Map<string, number>();
+  #set: number | undefined;
+
+  constructor(private readonly storage: DurableObjectStorage) {}
+
+  /** Wakes the object at `time` (Unix milliseconds) on behalf of `who`, in place of what `who` wished before; `undefined` withdraws the wish. */
+  wish(who: string, time: number | undefined): void {
+    if (time === undefined) this.#wishes.delete(who);
+    else this.#wishes.set(who, time);
+    this.#apply();
+  }
+
+  /** The alarm has fired: what was set is used up, wishes that lie in the past are granted. */
+  fired(): void {
+    this.#set = undefined;
+    const now = Date.now();
+    for (const [who, time] of this.#wishes) if (time <= now) this.#wishes.delete(who);
+  }
+
+  #apply(): void {
+    const next = this.#wishes.size === 0 ? undefined : Math.min(...this.#wishes.values());
+    if (next === this.#set) return;
+    this.#set = next;
+    const done =
+      next === undefined ? this.storage.deleteAlarm({ allowUnconfirmed: true }) : this.storage.setAlarm(next, { allowUnconfirmed: true });
+    done.catch((error: unknown) => console.error("The alarm cannot be set:", error));
+  }
+}

@@ -1,0 +1,84 @@
+import type { EngineFault, EngineFaultCode } from "./engine-error.js";
+
+/** Every way in which a container can fail to take a request: the engine's reasons, and those that only this class can know. */
+export type ContainerErrorCode = EngineFaultCode | "CONNECTION_LOST" | "STILL_STOPPING" | "NOT_RUNNING" | "ABORTED";
+
+interface Meaning {
+  readonly status: number;
+  readonly advice: string;
+  /** Seconds after which another try makes sense. */
+  readonly retryAfter?: number;
+}
+
+/** The one map from a code to what an HTTP client is told. */
+const MEANING: Readonly<Record<ContainerErrorCode, Meaning>> = {
+  CONTAINER_EXITED: { status: 502, advice: "Its output says why; correct the image, its entrypoint or its variables, and deploy again." },
+  PORT_NOT_LISTENING: {
+    status: 504,
+    advice: "Make the program listen on that port, or set `defaultPort` to the port that it does listen on.",
+  },
+  LIMIT_REACHED: {
+    status: 503,
+    advice: "Raise `max_instances` in the Wrangler configuration, or let instances sleep sooner with `sleepAfter`.",
+    retryAfter: 10,
+  },
+  IMAGE_UNAVAILABLE: { status: 503, advice: "Push the image again with `wrangler deploy`.", retryAfter: 10 },
+  START_FAILED: { status: 500, advice: "Correct what is named above, and deploy again." },
+  CONNECTION_LOST: { status: 502, advice: "The request may have reached the program: send it again only if that does no harm." },
+  STILL_STOPPING: { status: 503, advice: "Try again when it has stopped.", retryAfter: 5 },
+  NOT_RUNNING: { status: 503, advice: "Start it with `start()` or `startAndWaitForPorts()` first.", retryAfter: 1 },
+  ABORTED: { status: 499, advice: "The caller gave up." },
+};
+
+export interface ContainerErrorOptions {
+  readonly cause?: unknown;
+  readonly exitCode?: number;
+  readonly lastLines?: readonly string[];
+}
+
+/** A failure of the container with a code to decide on. The message says what happened and ends with the program's last lines of output. */
+export class ContainerError extends Error {
+  override readonly name = "ContainerError";
+  readonly code: ContainerErrorCode;
+  /** Set if the process ended. */
+  readonly exitCode: number | undefined;
+  readonly lastLines: readonly string[];
+
+  constructor(code: ContainerErrorCode, what: string, options: ContainerErrorOptions = {}) {
+    const lines = options.lastLines ?? [];
+    super([what, ...(lines.length > 0 ? ["Its last output:", ...lines.map((line) => `  ${line}`)] : [])].join("\n"), {
+      cause: options.cause,
+    });
+    this.code = code;
+    this.exitCode = options.exitCode;
+    this.lastLines = lines;
+  }
+
+  /** The error that an engine's account stands for. */
+  static from(fault: EngineFault, cause: unknown): ContainerError {
+    const { exitCode, lastLines } = fault;
+    return new ContainerError(fault.code, fault.message, {
+      cause,
+      ...(exitCode === undefined ? {} : { exitCode }),
+      ...(lastLines === undefined ? {} : { lastLines }),
+    });
+  }
+
+  /** The HTTP status this error travels with. */
+  get status(): number {
+    return MEANING[this.code].status;
+  }
+
+  /** What the reader can do about it. */
+  get advice(): string {
+    return MEANING[this.code].advice;
+  }
+
+  /** The plain-text answer for a client: what happened, the last output, what to do. `x-container-error` carries the code. */
+  toResponse(): Response {
+    const headers = new Headers({ "content-type": "text/plain; charset=utf-8", "x-container-error": this.code });
+    const { retryAfter } = MEANING[this.code];
+    if (retryAfter !== undefined) headers.set("retry-after", String(retryAfter));
+    return new Response(`${this.message}\n${this.advice}\n`, { status: this.status, headers });
+  }
+}

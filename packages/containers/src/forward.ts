@@ -1,0 +1,162 @@
+import type { ActivityTracker } from "./activity.js";
+import { trackBody } from "./body.js";
+import { ContainerError } from "./container-error.js";
+import { diagnose } from "./diagnosis.js";
+import type { Lifecycle } from "./lifecycle.js";
+import { canRepeat, plainHttp } from "./outgoing.js";
+import {
+  DEFAULT_INSTANCE_TIMEOUT_MS,
+  DEFAULT_PORT_TIMEOUT_MS,
+  DEFAULT_WAIT_INTERVAL_MS,
+  notListening,
+  waitUntilReady,
+} from "./readiness.js";
+import type { Run } from "./run.js";
+import { sleep } from "./wait.js";
+import { bridge } from "./websocket.js";
+
+/** How often a request is given a fresh container because the one it was meant for stopped under it. */
+const MAX_RESTARTS = 3;
+
+export interface ForwardSettings {
+  pingEndpoint(): string;
+  /** True if `onStart` must have run before the program sees its first request. */
+  hasStartHook(): boolean;
+}
+
+/** Sends requests to the program in the container, starting it when it does not run. */
+export class Forwarder {
+  constructor(
+    private readonly lifecycle: Lifecycle,
+    private readonly activity: ActivityTracker,
+    private readonly settings: ForwardSettings,
+  ) {}
+
+  /**
+   * The program's answer to `request` on `port`. A failure of the container is answered, not thrown, with a status and a text that says what
+   * happened. The container counts as in use until the answer's body has been read or given up, or its WebSocket is closed.
+   */
+  async fetch(request: Request, port: number): Promise<Response> {
+    this.activity.begin();
+    try {
+      const outgoing = plainHttp(request);
+      const { run } = this.lifecycle;
+      const response = run?.takes(port) ? await this.#warm(run, outgoing, port) : await this.#cold(outgoing, port);
+      if (response.webSocket !== null) return bridge(response, this.activity);
+      return trackBody(response, this.activity);
+    } catch (error) {
+      this.activity.end();
+      if (error instanceof ContainerError) return error.toResponse();
+      throw error;
+    }
+  }
+
+  /** The common case, kept short: the container runs, its port has answered before. */
+  async #warm(run: Run, request: Request, port: number): Promise<Response> {
+    try {
+      return await run.port(port).fetch(request);
+    } catch (error) {
+      await this.#recover(run, request, port, error);
+      return this.#cold(request, port);
+    }
+  }
+
+  async #cold(request: Request, port: number): Promise<Response> {
+    const deadline = Date.now() + DEFAULT_INSTANCE_TIMEOUT_MS + DEFAULT_PORT_TIMEOUT_MS;
+    let restarts = 0;
+    for (;;) {
+      const run = await this.#prepare(request, port, deadline);
+      try {
+        const response = await run.port(port).fetch(request);
+        this.lifecycle.answered(run, port);
+        return response;
+      } catch (error) {
+        const restarted = await this.#recover(run, request, port, error, deadline);
+        if (restarted && ++restarts > MAX_RESTARTS)
+          throw new ContainerError("CONTAINER_EXITED", "The container keeps stopping.", { cause: error });
+      }
+    }
+  }
+
+  /**
+   * A run that may be given the request. A request that can be sent again is itself the best probe of the port; one with a body, or one that
+   * `onStart` must come before, is only sent when the port has answered.
+   */
+  async #prepare(request: Request, port: number, deadline: number): Promise<Run> {
+    for (let restarts = 0; ; restarts++) {
+      const run = await this.#acquire();
+      const fresh = run.signalledAt === undefined;
+      if (fresh && (run.takes(port) || (request.body === null && !this.settings.hasStartHook()))) {
+        run.hook = "done";
+        return run;
+      }
+      try {
+        const limits = { deadline, intervalMs: DEFAULT_WAIT_INTERVAL_MS, signal: request.signal };
+        await waitUntilReady(this.lifecycle, run, port, this.settings.pingEndpoint(), limits);
+        await this.#started(run);
+        return run;
+      } catch (error) {
+        // It was stopped while this request waited for it: this request is the reason to start it again.
+        if (run.exit?.reason === "runtime_signal" && restarts < MAX_RESTARTS) continue;
+        await this.lifecycle.report(run, error);
+        throw error;
+      }
+    }
+  }
+
+  async #acquire(): Promise<Run> {
+    try {
+      return await this.lifecycle.acquire();
+    } catch (error) {
+      throw startFailure("The container cannot be started", error);
+    }
+  }
+
+  async #started(run: Run): Promise<void> {
+    try {
+      await this.lifecycle.started(run);
+    } catch (error) {
+      throw startFailure("onStart failed", error);
+    }
+  }
+
+  /**
+   * Deals with a failed attempt: returns if the request can be sent again (`true`: to another run), throws a {@link ContainerError} if not.
+   * Without a deadline the port had answered before, so that a refusal means a lost connection.
+   */
+  async #recover(run: Run, request: Request, port: number, error: unknown, deadline?: number): Promise<boolean> {
+    run.forget(port);
+    if (request.signal.aborted) throw new ContainerError("ABORTED", "The client gave up.", { cause: error });
+    const served = run.adopted || run.readyPorts.size > 0;
+    const diagnosis = await diagnose(run, error);
+    if (diagnosis.kind === "fatal") return this.#fail(run, diagnosis.error);
+    const repeatable = canRepeat(request, diagnosis.untouched);
+    if (diagnosis.kind === "gone") {
+      if (!served && diagnosis.exit.reason === "exit") return this.#fail(run, diagnosis.error);
+      if (repeatable) return true;
+      throw lost("The container stopped while it had this request", error);
+    }
+    if (served && (deadline === undefined || !diagnosis.untouched)) {
+      if (repeatable && deadline === undefined) return false;
+      throw lost("The container closed the connection without an answer", error);
+    }
+    if (deadline !== undefined && Date.now() >= deadline) return this.#fail(run, notListening(port, diagnosis.fault, error));
+    if (!repeatable) throw lost("The container did not take the request", error);
+    await sleep(DEFAULT_WAIT_INTERVAL_MS);
+    return false;
+  }
+
+  async #fail(run: Run, error: ContainerError): Promise<never> {
+    await this.lifecycle.report(run, error);
+    throw error;
+  }
+}
+
+function startFailure(what: string, error: unknown): ContainerError {
+  if (error instanceof ContainerError) return error;
+  return new ContainerError("START_FAILED", `${what}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+}
+
+function lost(what: string, cause: unknown): ContainerError {
+  return new ContainerError("CONNECTION_LOST", `${what}.`, { cause });
+}

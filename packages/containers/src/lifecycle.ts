@@ -1,0 +1,207 @@
+import { ContainerError } from "./container-error.js";
+import { exitCodeOf } from "./engine-error.js";
+import { type Exit, Run } from "./run.js";
+import type { StateStore } from "./state-store.js";
+import type { ContainerStartConfigOptions, ContainerStartOptions, StopParams } from "./types.js";
+import { within } from "./wait.js";
+
+type ContainerHandle = NonNullable<DurableObjectState["container"]>;
+
+/** What the life of a container needs from the class around it. */
+export interface LifecycleHost {
+  /** The options of a start: those given, over the class's own. */
+  startOptions(given: ContainerStartConfigOptions): ContainerStartOptions;
+  /** False if `onStart` is the empty default. */
+  hasStartHook(): boolean;
+  onStart(): void | Promise<void>;
+  onStop(params: StopParams): void | Promise<void>;
+  onError(error: unknown): unknown;
+  /** A process was started. */
+  began(): void;
+  /** The process has ended. */
+  ended(): void;
+  /** The process runs, but the runtime no longer hears of its exit. */
+  lost(): void;
+}
+
+/** How long a new request waits for a container that was told to stop, before it takes the signal for ignored and uses it as it is. */
+const STOP_GRACE_MS = 3000;
+/** Exit codes of a process that a signal ended: 128 + SIGINT, SIGKILL, SIGTERM. */
+const SIGNAL_EXIT_CODES: ReadonlySet<number> = new Set([130, 137, 143]);
+
+/**
+ * Starts and stops the process, one at a time, and knows which of its lives is the present one.
+ *
+ *     none ──begin──▶ run ──signal──▶ run (signalled) ──exit──▶ none
+ *                      └──────────────exit──────────────────────▲
+ */
+export class Lifecycle {
+  /** The present life; `undefined` while no process runs. */
+  run: Run | undefined;
+  #stopHook: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly ctx: DurableObjectState,
+    private readonly container: ContainerHandle,
+    private readonly store: StateStore,
+    private readonly host: LifecycleHost,
+  ) {
+    if (container.running) this.run = this.#watch(new Run(container, true));
+  }
+
+  /**
+   * The present run; starts one if there is none. One that was told to stop is waited for a moment, and replaced once it has ended.
+   * Throws what `ctx.container.start` throws for invalid options. That the process really starts is seen on its ports.
+   */
+  async acquire(given: ContainerStartConfigOptions = {}): Promise<Run> {
+    for (;;) {
+      const run = this.run;
+      if (run === undefined) return this.#begin(given);
+      if (run.signalledAt === undefined) return run;
+      const left = run.signalledAt + STOP_GRACE_MS - Date.now();
+      if (left <= 0 || (await within(left, run.over)) === undefined) return run;
+    }
+  }
+
+  /** Calls `onStart` once in a run. Requests from outside wait until it has finished; those that it makes itself do not. */
+  async started(run: Run): Promise<void> {
+    if (run.hook !== "pending") return;
+    if (!this.host.hasStartHook()) {
+      run.hook = "done";
+      return;
+    }
+    run.hook = "running";
+    // A failure must not leave the critical section: the runtime would reset the object.
+    const failure = await this.ctx.blockConcurrencyWhile(async () => {
+      try {
+        await this.host.onStart();
+        return undefined;
+      } catch (error) {
+        return { error };
+      }
+    });
+    run.hook = failure === undefined ? "done" : "pending";
+    if (failure !== undefined) throw failure.error;
+  }
+
+  /** Notes that the process has answered on a port. */
+  answered(run: Run, port: number): void {
+    if (run.readyPorts.has(port)) return;
+    run.readyPorts.add(port);
+    if (this.run === run && this.store.get().status === "running") this.store.set("healthy");
+  }
+
+  /** Tells `onError` of a failed start, once per run; what the hook does with it changes nothing for the caller. */
+  async report(run: Run, error: unknown): Promise<void> {
+    if (run.reported) return;
+    run.reported = true;
+    try {
+      await this.host.onError(error);
+    } catch (thrown) {
+      if (thrown !== error) console.error("onError failed:", thrown);
+    }
+  }
+
+  /** Sends a signal to the process, if one runs. Does not wait for its end. */
+  async signal(signo: number): Promise<void> {
+    await this.noteMissedExit();
+    const { run } = this;
+    if (run === undefined || !this.container.running) return;
+    this.container.signal(signo);
+    run.signalledAt ??= Date.now();
+    this.store.set("stopping");
+  }
+
+  /** Kills the process and waits until it is gone and `onStop` has run. */
+  async destroy(): Promise<void> {
+    const { run } = this;
+    if (run !== undefined) {
+      run.signalledAt ??= Date.now();
+      await this.container.destroy();
+      await run.over;
+    }
+    await this.noteMissedExit();
+    await this.#stopHook;
+  }
+
+  /** Calls `onStop` for a process that ended while this object was not in memory. */
+  async noteMissedExit(): Promise<void> {
+    if (this.run !== undefined) return;
+    const { status } = this.store.get();
+    if (status !== "running" && status !== "healthy" && status !== "stopping") return;
+    this.store.set("stopped");
+    await this.#callOnStop({ exitCode: 0, reason: status === "stopping" ? "runtime_signal" : "exit" });
+  }
+
+  /** Asks the engine whether the process runs, after everything asked of it before. */
+  async isUp(): Promise<boolean> {
+    try {
+      return (await this.container.inspect()) !== null;
+    } catch (error) {
+      console.warn("The container's state cannot be read:", error);
+      return false;
+    }
+  }
+
+  #begin(given: ContainerStartConfigOptions): Run {
+    this.ctx.waitUntil(this.noteMissedExit());
+    if (this.container.running) {
+      this.run = this.#watch(new Run(this.container, true));
+      return this.run;
+    }
+    this.container.start(this.host.startOptions(given));
+    this.run = this.#watch(new Run(this.container, false));
+    this.store.set("running");
+    this.host.began();
+    return this.run;
+  }
+
+  #watch(run: Run): Run {
+    run.over = this.container.monitor().then(
+      () => this.#end(run, 0),
+      (error) => this.#endedBy(run, error),
+    );
+    return run;
+  }
+
+  async #endedBy(run: Run, error: unknown): Promise<Exit> {
+    const code = exitCodeOf(error);
+    if (code !== undefined) return this.#end(run, code);
+    // No exit code: either it never started, or contact with the engine broke. Only the engine knows.
+    if ((run.adopted || run.readyPorts.size > 0) && (await this.isUp())) {
+      this.host.lost();
+      return new Promise(() => undefined);
+    }
+    return this.#end(run, undefined);
+  }
+
+  #end(run: Run, code: number | undefined): Exit {
+    const signalled = run.signalledAt !== undefined || (code !== undefined && SIGNAL_EXIT_CODES.has(code));
+    const exit: Exit = { exitCode: code ?? 0, reason: signalled ? "runtime_signal" : "exit", started: code !== undefined };
+    run.exit = exit;
+    if (this.run === run) {
+      this.run = undefined;
+      if (code === undefined) this.store.set("stopped");
+      else this.store.setExited(code);
+      this.host.ended();
+    }
+    if (exit.started) this.#stopHook = this.#callOnStop({ exitCode: exit.exitCode, reason: exit.reason });
+    return exit;
+  }
+
+  async #callOnStop(params: StopParams): Promise<void> {
+    try {
+      await this.host.onStop(params);
+    } catch (error) {
+      console.error("onStop failed:", error);
+    }
+  }
+}
+
+/** The error for a run that has ended before it could take a request. */
+export function exitError(exit: Exit): ContainerError {
+  if (!exit.started) return new ContainerError("START_FAILED", "The container did not start.");
+  return new ContainerError("CONTAINER_EXITED", `The container's process ended with exit code ${exit.exitCode} before it was ready.`, {
+    exitCode: exit.exitCode,
+  });
+}

@@ -1,0 +1,56 @@
+import type { StopParams } from "./types.js";
+
+type ContainerHandle = NonNullable<DurableObjectState["container"]>;
+
+/** How one life of the process ended. */
+export interface Exit extends StopParams {
+  /** False if the process never ran: the engine refused to start it, or contact with the engine was lost. */
+  readonly started: boolean;
+}
+
+/**
+ * One life of the container's process, from a start (or from finding it running) to its exit. Everything that belongs to one life hangs here, so
+ * that a late event of an old life can never touch a new one: whoever waits compares `lifecycle.run` with the run it started with.
+ */
+export class Run {
+  readonly readyPorts = new Set<number>();
+  /** Whether `onStart` has been called in this life. */
+  hook: "pending" | "running" | "done";
+  /** When a signal was sent to it; `undefined` if none was. */
+  signalledAt: number | undefined;
+  /** Set when the process is known to have ended. */
+  exit: Exit | undefined;
+  /** Resolves when the exit has been dealt with and another run may begin. Never rejects. */
+  over: Promise<Exit> = new Promise(() => undefined);
+  /** Whether `onError` was already told of this run's failure. */
+  reported = false;
+  #fetchers = new Map<number, Fetcher>();
+
+  constructor(
+    private readonly container: ContainerHandle,
+    /** True if the process was found running: a request may go straight to its port. */
+    readonly adopted: boolean,
+  ) {
+    this.hook = adopted ? "done" : "pending";
+  }
+
+  /** True if requests may go straight to this port. */
+  takes(port: number): boolean {
+    return this.exit === undefined && this.signalledAt === undefined && this.hook === "done" && (this.adopted || this.readyPorts.has(port));
+  }
+
+  /** The way to a port of this life. Kept, because asking the runtime for it is a call of its own each time. */
+  port(port: number): Fetcher {
+    let fetcher = this.#fetchers.get(port);
+    if (fetcher === undefined) {
+      fetcher = this.container.getTcpPort(port);
+      this.#fetchers.set(port, fetcher);
+    }
+    return fetcher;
+  }
+
+  /** Forgets the way to a port after a failure on it, so that the next use makes a new one. */
+  forget(port: number): void {
+    this.#fetchers.delete(port);
+  }
+}
