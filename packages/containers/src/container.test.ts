@@ -1,20 +1,176 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { type Stage, stage } from "./testing/stage.js";
+import { eventually, type Stage, stage } from "./testing/stage.js";
+
+interface Hello {
+  instance: string;
+  message: string;
+  path: string;
+}
 
 let on: Stage;
 before(async () => {
-  on = await stage();
+  on = await stage({ holdMs: 800 });
 });
 after(() => on[Symbol.asyncDispose]());
 
+async function hello(path: string, init?: RequestInit): Promise<Hello> {
+  const response = await on.fetch(path, init);
+  assert.equal(response.status, 200, await response.clone().text());
+  return (await response.json()) as Hello;
+}
+
+async function status(object: string): Promise<unknown> {
+  const { result } = await on.call(object, "getState");
+  return (result as { status: unknown }).status;
+}
+
+async function names(object: string): Promise<unknown[]> {
+  return (await on.events(object)).map(({ event }) => event);
+}
+
 test("a request starts the container and gets its answer; the same name gets the same instance", async () => {
-  const first = await on.fetch("/PLAIN/cold/some/path");
-  assert.equal(first.status, 200, await first.clone().text());
-  const body = (await first.json()) as { instance: string; message: string; path: string };
-  assert.equal(body.message, "from the class");
-  assert.equal(body.path, "/PLAIN/cold/some/path");
-  const second = (await (await on.fetch("/PLAIN/cold/")).json()) as { instance: string };
-  assert.equal(second.instance, body.instance);
-  assert.deepEqual((await on.call("PLAIN/cold", "getState")).result && "ok", "ok");
+  const first = await hello("/PLAIN/cold/some/path");
+  assert.equal(first.message, "from the class");
+  assert.equal(first.path, "/PLAIN/cold/some/path");
+  assert.equal((await hello("/PLAIN/cold/")).instance, first.instance);
+  assert.notEqual((await hello("/PLAIN/other/")).instance, first.instance);
+  assert.equal(await status("PLAIN/cold"), "healthy");
+});
+
+test("ten first requests at once start one container", async () => {
+  const before = on.engine.created;
+  const answers = await Promise.all(
+    Array.from({ length: 10 }, (_, index) =>
+      index % 2 ? on.fetch("/PLAIN/many/", { method: "POST", body: "x" }) : on.fetch("/PLAIN/many/"),
+    ),
+  );
+  for (const answer of answers) assert.equal(answer.status, 200, await answer.text());
+  assert.equal(on.engine.created, before + 1);
+});
+
+test("onStart runs once, before the first request, and may talk to the container itself", async () => {
+  await Promise.all(Array.from({ length: 5 }, () => hello("/HOOKED/first/")));
+  assert.deepEqual(await names("HOOKED/first"), ["start", "started"]);
+  const [, started] = await on.events("HOOKED/first");
+  assert.equal(started?.path, "/from-onStart");
+});
+
+test("a container that exits at once: the answer says with which code, and what it printed last", async () => {
+  const response = await on.fetch("/DIES/one/");
+  const text = await response.text();
+  assert.equal(response.status, 502, text);
+  assert.equal(response.headers.get("x-container-error"), "CONTAINER_EXITED");
+  assert.match(text, /code 3/);
+  assert.match(text, /no DATABASE_URL/);
+  assert.deepEqual(await names("DIES/one"), ["stop", "error"]);
+  const [stopped] = await on.events("DIES/one");
+  assert.deepEqual([stopped?.exitCode, stopped?.reason], [3, "exit"]);
+  const { error } = await on.call("DIES/one", "startAndWaitForPorts");
+  assert.deepEqual([error?.code, error?.exitCode], ["CONTAINER_EXITED", 3]);
+});
+
+test("a container that listens on no port: the answer names the port and shows the output", async () => {
+  const started = Date.now();
+  const { error } = await on.call("DEAF/one", "startAndWaitForPorts", 8080, { instanceGetTimeoutMS: 500, portReadyTimeoutMS: 500 });
+  assert.equal(error?.code, "PORT_NOT_LISTENING");
+  assert.match(String(error?.message), /8080(.|\n)*listening on nothing/);
+  assert.ok(Date.now() - started < 4000);
+  assert.equal(await status("DEAF/one"), "running");
+});
+
+test("the engine's refusal reaches the client with its code, and the next request tries anew", async () => {
+  on.engine.refuse = { code: "LIMIT_REACHED", message: "max_instances (2) of class Plain is reached." };
+  const refused = await on.fetch("/PLAIN/refused/");
+  const text = await refused.text();
+  assert.equal(refused.status, 503, text);
+  assert.match(text, /max_instances \(2\)/);
+  assert.ok(refused.headers.has("retry-after"));
+  const { error } = await on.call("PLAIN/refused", "start");
+  assert.equal(error?.code, "LIMIT_REACHED");
+  on.engine.refuse = undefined;
+  await hello("/PLAIN/refused/");
+});
+
+test("a slow start is waited for", async () => {
+  const response = await on.fetch("/SLOW/one/", { method: "POST", body: "late" });
+  assert.equal(await response.text(), "late");
+});
+
+test("a body goes there and back byte for byte", async () => {
+  const body = new Uint8Array(3_000_000).map((_, index) => (index * 7919) >>> 3);
+  const response = await on.fetch("/PLAIN/echo/", { method: "POST", body });
+  assert.deepEqual(Buffer.from(await response.arrayBuffer()).compare(body), 0);
+});
+
+test("a container that crashed between two requests: the next one gets a new one", async () => {
+  const first = await hello("/PLAIN/crash/");
+  await on.fetch("/PLAIN/crash/crash?code=7").catch(() => undefined);
+  const second = await hello("/PLAIN/crash/");
+  assert.notEqual(second.instance, first.instance);
+  const stops = (await on.events("PLAIN/crash")).filter(({ event }) => event === "stop");
+  assert.equal(stops[0]?.exitCode, 7);
+});
+
+test("no request fails while the container is told to stop again and again from outside", async () => {
+  await hello("/PLAIN/rollout/");
+  let stop = false;
+  const statuses: number[] = [];
+  const clients = Array.from({ length: 4 }, async () => {
+    while (!stop) {
+      const response = await on.fetch("/PLAIN/rollout/");
+      statuses.push(response.status);
+      await response.text();
+    }
+  });
+  for (let round = 0; round < 3; round++) {
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    for (const container of on.engine.running()) container.kill("SIGTERM");
+  }
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  stop = true;
+  await Promise.all(clients);
+  assert.ok(statuses.length > 20);
+  assert.deepEqual([...new Set(statuses)], [200]);
+});
+
+test("stop() while it starts, and a request while it stops", async () => {
+  const starting = hello("/SLOW/stop/");
+  await eventually(async () => (await status("SLOW/stop")) === "running");
+  await on.call("SLOW/stop", "stop");
+  const first = await starting;
+  await on.call("SLOW/stop", "stop");
+  assert.equal(await status("SLOW/stop"), "stopping");
+  const second = await hello("/SLOW/stop/");
+  assert.notEqual(second.instance, first.instance);
+  const stops = (await on.events("SLOW/stop")).filter(({ event }) => event === "stop");
+  assert.deepEqual(
+    stops.map(({ reason }) => reason),
+    ["runtime_signal", "runtime_signal"],
+  );
+});
+
+test("destroy() resolves when the process is gone and onStop has run", async () => {
+  await hello("/PLAIN/destroy/");
+  await on.call("PLAIN/destroy", "destroy");
+  assert.deepEqual(await names("PLAIN/destroy"), ["stop"]);
+  assert.equal(await status("PLAIN/destroy"), "stopped_with_code");
+  await hello("/PLAIN/destroy/");
+});
+
+test("options of one start: variables and entrypoint", async () => {
+  await on.call("PLAIN/options", "startAndWaitForPorts", { startOptions: { envVars: { MESSAGE: "only this time" } } });
+  assert.equal((await hello("/PLAIN/options/")).message, "only this time");
+});
+
+test("waitForPort on a container that does not run says so", async () => {
+  const { error } = await on.call("PLAIN/never", "waitForPort", { portToCheck: 8080 });
+  assert.equal(error?.code, "NOT_RUNNING");
+});
+
+test("schedule() calls the method at its time", async () => {
+  const { result } = await on.call("PLAIN/timer", "schedule", 1, "note", "scheduled");
+  assert.equal((result as { type: string }).type, "delayed");
+  await eventually(async () => (await names("PLAIN/timer")).includes("scheduled"));
+  assert.deepEqual((await on.call("PLAIN/timer", "listSchedules", "note")).result, []);
 });

@@ -1,0 +1,91 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { WebSocket } from "ws";
+import { eventually, type Stage, stage } from "./testing/stage.js";
+
+const SLEEP_AFTER_MS = 1000;
+
+let on: Stage;
+before(async () => {
+  on = await stage({ vars: { SLEEP_AFTER: "1s" } });
+});
+after(() => on[Symbol.asyncDispose]());
+
+async function stopped(object: string): Promise<boolean> {
+  return (await on.events(object)).some(({ event }) => event === "stop");
+}
+
+test("an idle container is stopped after sleepAfter, and wakes with a fresh disk", async () => {
+  const before = (await (await on.fetch("/PLAIN/sleeper/disk")).json()) as { found: string | null; instance: string };
+  assert.equal(before.found, null);
+  const idleSince = Date.now();
+  assert.equal(((await (await on.fetch("/PLAIN/sleeper/disk")).json()) as { found: string | null }).found, before.instance);
+  await eventually(() => stopped("PLAIN/sleeper"));
+  assert.ok(Date.now() - idleSince >= SLEEP_AFTER_MS);
+  assert.ok(Date.now() - idleSince < SLEEP_AFTER_MS + 1500);
+  const after = (await (await on.fetch("/PLAIN/sleeper/disk")).json()) as { found: string | null; instance: string };
+  assert.equal(after.found, null);
+  assert.notEqual(after.instance, before.instance);
+});
+
+test("a stream keeps the container awake while it is read, and its chunks come as they are sent", async () => {
+  const response = await on.fetch("/PLAIN/stream/sse?count=8&ms=300");
+  const delays: number[] = [];
+  let text = "";
+  for await (const chunk of response.body ?? []) {
+    text += Buffer.from(chunk).toString();
+    const events = text.split("\n\n");
+    text = events.pop() ?? "";
+    for (const event of events) delays.push(Date.now() - (JSON.parse(event.slice(event.indexOf("{"))) as { at: number }).at);
+  }
+  assert.equal(delays.length, 8);
+  assert.ok(Math.max(...delays) < 250, `events arrived ${delays} ms after they were written`);
+  assert.equal(await stopped("PLAIN/stream"), false);
+  await eventually(() => stopped("PLAIN/stream"));
+});
+
+test("a stream that the client gives up does not keep it awake", async () => {
+  const response = await on.fetch("/PLAIN/abandoned/sse?count=100&ms=200");
+  await response.body?.cancel();
+  await eventually(() => stopped("PLAIN/abandoned"));
+});
+
+test("a WebSocket passes text and binary in order, keeps the container awake, and its close reaches the client", async () => {
+  const socket = new WebSocket(`${on.worker.url.replace("http", "ws")}/PLAIN/socket/`);
+  const received: Array<string | number> = [];
+  socket.on("message", (data: Buffer, isBinary) => received.push(isBinary ? data.length : data.toString()));
+  await new Promise((resolve, reject) => socket.once("open", resolve).once("error", reject));
+  for (let index = 0; index < 20; index++) socket.send(index % 2 ? Buffer.alloc(index * 1000) : `text ${index}`);
+  await eventually(() => received.length === 20);
+  assert.deepEqual(
+    received,
+    Array.from({ length: 20 }, (_, index) => (index % 2 ? index * 1000 : `text ${index}`)),
+  );
+  await new Promise((resolve) => setTimeout(resolve, SLEEP_AFTER_MS + 500));
+  assert.equal(await stopped("PLAIN/socket"), false);
+  await on.call("PLAIN/socket", "stop");
+  const code = await new Promise((resolve) => socket.once("close", resolve));
+  assert.equal(code, 1001);
+  await eventually(() => stopped("PLAIN/socket"));
+});
+
+test("requests that follow each other closely keep it awake", async () => {
+  const until = Date.now() + 2 * SLEEP_AFTER_MS;
+  const instances = new Set<string>();
+  while (Date.now() < until) {
+    instances.add(((await (await on.fetch("/PLAIN/busy/")).json()) as { instance: string }).instance);
+    await new Promise((resolve) => setTimeout(resolve, SLEEP_AFTER_MS / 3));
+  }
+  assert.equal(instances.size, 1);
+});
+
+test("after a crash of workerd the container is taken over, kept for sleepAfter, then stopped", async () => {
+  const { instance } = (await (await on.fetch("/PLAIN/adopted/")).json()) as { instance: string };
+  const mine = on.engine.running().find(({ env }) => env.some((line) => line.endsWith(instance)));
+  await on.restartWorker();
+  assert.equal(mine?.status, "running");
+  // Nobody asks for it: the alarm alone must see to it.
+  await eventually(() => mine?.status === "exited", 10_000);
+  const again = (await (await on.fetch("/PLAIN/adopted/")).json()) as { instance: string };
+  assert.notEqual(again.instance, instance);
+});
