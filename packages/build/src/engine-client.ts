@@ -39,7 +39,14 @@ export async function removeContainer(socket: string | undefined, id: string, fo
 async function ask(socket: string | undefined, method: string, path: string): Promise<HttpResponse | undefined> {
   if (socket === undefined) return undefined;
   try {
-    return await httpRequest({ socketPath: socket, method, path, headers: { host: "engine" }, secure: false, timeoutMs: TIMEOUT_MS });
+    return await httpRequest({
+      socketPath: socket,
+      method,
+      path,
+      headers: { host: "engine" },
+      tls: false,
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
   } catch (error) {
     // No socket, or nobody behind it: the engine is not up, so it has no containers.
     if (isErrno(error, "ENOENT") || isErrno(error, "ECONNREFUSED")) return undefined;

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { isErrno, LongshoreError } from "@longshore/contract";
 import type { BuildRoot } from "./build-root.js";
 import { type HttpResponse, httpRequest } from "./http-request.js";
+import { proxyFor, tunnel } from "./proxy.js";
 import { type ImageReference, isLoopbackHost } from "./reference.js";
 
 /** A manifest or an index as a registry serves it. */
@@ -22,49 +23,60 @@ const TIMEOUT_MS = 30_000;
 
 /**
  * Asks the registry for a manifest. On loopback TLS is not verified, and plain HTTP is tried when TLS is not spoken.
- * Errors: `NOT_FOUND`, `UNAUTHORIZED` (log in first), `UNAVAILABLE` when the registry cannot be reached or fails.
+ * Errors: `NOT_FOUND`, `UNAUTHORIZED` (log in first), `UNAVAILABLE` when the registry cannot be reached, fails or is aborted.
  */
-export async function fetchManifest(root: BuildRoot, reference: ImageReference): Promise<RemoteManifest> {
-  const what = `${reference.host}/${reference.path}${reference.digest === undefined ? `:${reference.tag}` : `@${reference.digest}`}`;
-  const path = `/v2/${reference.path}/manifests/${reference.digest ?? reference.tag}`;
-  const credentials = await storedCredentials(root, reference.host);
+export async function fetchManifest(
+  root: BuildRoot,
+  reference: ImageReference,
+  signal: AbortSignal = AbortSignal.timeout(TIMEOUT_MS),
+): Promise<RemoteManifest> {
+  const { host } = reference;
+  const what = `${host}/${reference.path}${reference.digest === undefined ? `:${reference.tag}` : `@${reference.digest}`}`;
+  const url = new URL(`https://${host === "docker.io" ? "registry-1.docker.io" : host}`);
+  url.pathname = `/v2/${reference.path}/manifests/${reference.digest ?? reference.tag}`;
+  const credentials = await storedCredentials(root, host);
   const basic = credentials === undefined ? undefined : `Basic ${credentials}`;
 
-  let response = await ask(reference.host, path, basic);
+  let response = await ask(root, url, basic, signal);
   if (response.status === 401) {
-    const bearer = await bearerToken(response.headers["www-authenticate"], basic);
-    if (bearer !== undefined) response = await ask(reference.host, path, `Bearer ${bearer}`);
+    const token = await bearerToken(root, response.headers["www-authenticate"], basic, signal);
+    if (token !== undefined) response = await ask(root, url, `Bearer ${token}`, signal);
   }
-  if (response.status === 404) throw new LongshoreError("NOT_FOUND", `The registry ${reference.host} has no ${what}.`);
+  if (response.status === 404) throw new LongshoreError("NOT_FOUND", `The registry ${host} has no ${what}.`);
   if (response.status === 401 || response.status === 403) {
-    throw new LongshoreError("UNAUTHORIZED", `The registry ${reference.host} refused to show ${what} (HTTP ${response.status}).`, {
-      hint: `Log in with a user who may read it: "login ${reference.host}".`,
+    throw new LongshoreError("UNAUTHORIZED", `The registry ${host} refused to show ${what} (HTTP ${response.status}).`, {
+      hint: `Log in with a user who may read it: "login ${host}".`,
     });
   }
-  if (response.status !== 200) {
-    throw new LongshoreError("UNAVAILABLE", `The registry ${reference.host} answered HTTP ${response.status} for ${what}.`);
-  }
+  if (response.status !== 200)
+    throw new LongshoreError("UNAVAILABLE", `The registry ${host} answered HTTP ${response.status} for ${what}.`);
   const digest = `sha256:${createHash("sha256").update(response.body).digest("hex")}`;
   if (reference.digest !== undefined && digest !== reference.digest) {
-    throw new LongshoreError("INTERNAL", `The registry ${reference.host} sent something else for ${what}: its digest is ${digest}.`);
+    throw new LongshoreError("INTERNAL", `The registry ${host} sent something else for ${what}: its digest is ${digest}.`);
   }
   return { digest, mediaType: response.headers["content-type"]?.split(";")[0] ?? "", bytes: response.body };
 }
 
-async function ask(host: string, path: string, authorization: string | undefined): Promise<HttpResponse> {
-  const url = new URL(`https://${host === "docker.io" ? "registry-1.docker.io" : host}${path}`);
-  const loopback = isLoopbackHost(host);
-  const headers = { accept: MANIFEST_TYPES.join(", "), ...(authorization === undefined ? {} : { authorization }) };
-  const common = { hostname: url.hostname.replace(/^\[|\]$/g, ""), path: url.pathname, headers, timeoutMs: TIMEOUT_MS };
+/** One GET, through the proxy if there is one for the host. */
+async function ask(root: BuildRoot, url: URL, authorization: string | undefined, signal: AbortSignal): Promise<HttpResponse> {
+  const loopback = isLoopbackHost(url.host);
+  const hostname = url.hostname.replace(/^\[|\]$/g, "");
+  const headers = { host: url.host, accept: MANIFEST_TYPES.join(", "), ...(authorization === undefined ? {} : { authorization }) };
+  const common = { hostname, path: `${url.pathname}${url.search}`, headers, signal };
+  const port = Number(url.port || 443);
   try {
-    return await httpRequest({ ...common, port: url.port || 443, secure: true, rejectUnauthorized: !loopback });
+    if (url.protocol === "https:") {
+      const proxy = proxyFor(hostname, port, root.environment);
+      const connection = proxy === undefined ? {} : { socket: await tunnel(proxy, `${hostname}:${port}`, signal), servername: hostname };
+      return await httpRequest({ ...common, ...connection, port, tls: true, rejectUnauthorized: !loopback });
+    }
   } catch (error) {
-    if (!loopback || isErrno(error, "ECONNREFUSED")) throw unreachable(host, error);
+    if (!loopback || isErrno(error, "ECONNREFUSED") || signal.aborted) throw unreachable(url.host, error);
   }
   try {
-    return await httpRequest({ ...common, port: url.port || 80, secure: false });
+    return await httpRequest({ ...common, port: Number(url.port || 80), tls: false });
   } catch (error) {
-    throw unreachable(host, error);
+    throw unreachable(url.host, error);
   }
 }
 
@@ -77,29 +89,24 @@ function unreachable(host: string, cause: unknown): LongshoreError {
 }
 
 /** Follows a `Bearer realm=…` challenge; `undefined` for any other one, or when no token is given out. */
-async function bearerToken(challenge: string | undefined, authorization: string | undefined): Promise<string | undefined> {
+async function bearerToken(
+  root: BuildRoot,
+  challenge: string | undefined,
+  authorization: string | undefined,
+  signal: AbortSignal,
+): Promise<string | undefined> {
   if (challenge === undefined || !/^bearer\s/i.test(challenge)) return undefined;
   const fields = new Map([...challenge.matchAll(/(\w+)="([^"]*)"/g)].map((match) => [match[1] ?? "", match[2] ?? ""]));
   const realm = fields.get("realm");
-  if (realm === undefined) return undefined;
+  if (realm === undefined || !URL.canParse(realm)) return undefined;
   const url = new URL(realm);
-  const loopback = isLoopbackHost(url.host);
-  // Credentials only ever leave this machine encrypted.
-  if (url.protocol !== "https:" && !loopback) return undefined;
+  // Credentials leave this machine encrypted or not at all.
+  if (url.protocol !== "https:" && !(url.protocol === "http:" && isLoopbackHost(url.host))) return undefined;
   for (const name of ["service", "scope"]) {
     const value = fields.get(name);
     if (value !== undefined) url.searchParams.set(name, value);
   }
-  const secure = url.protocol === "https:";
-  const response = await httpRequest({
-    hostname: url.hostname.replace(/^\[|\]$/g, ""),
-    port: url.port || (secure ? 443 : 80),
-    path: `${url.pathname}${url.search}`,
-    headers: authorization === undefined ? {} : { authorization },
-    secure,
-    rejectUnauthorized: !loopback,
-    timeoutMs: TIMEOUT_MS,
-  });
+  const response = await ask(root, url, authorization, signal);
   if (response.status !== 200) return undefined;
   const answer = JSON.parse(response.body.toString("utf8")) as { token?: string; access_token?: string };
   return answer.token ?? answer.access_token;

@@ -2,8 +2,8 @@ import { execFileSync } from "node:child_process";
 import { accessSync, closeSync, constants, openSync, readSync, realpathSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { LongshoreError } from "@longshore/contract";
+import type { SeedImage } from "./image-archive.js";
 import type { LayerEntry } from "./layer-tar.js";
-import type { SeedImage } from "./oci-layout.js";
 
 export const PATH_IN_IMAGE = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 

@@ -1,6 +1,6 @@
 /** Writes a layer as a ustar archive that depends on nothing but its entries: sorted, one time stamp, root as owner unless said otherwise. */
 import { createHash } from "node:crypto";
-import { open, stat } from "node:fs/promises";
+import { type FileHandle, open, stat } from "node:fs/promises";
 import { LongshoreError } from "@longshore/contract";
 
 /** One path of a layer. `path` is relative, without a leading or trailing slash. */
@@ -22,14 +22,16 @@ export interface WrittenLayer {
 /** 2020-01-01T00:00:00Z. Some programs take the year 1970 for "no time". */
 export const SEED_TIME = new Date("2020-01-01T00:00:00Z");
 
-const BLOCK = 512;
+export const BLOCK = 512;
 const CHUNK = 1024 * 1024;
 
-/** Writes the entries, with any parent directories that they lack, to `file`. Errors: `UNSUPPORTED` for a path that ustar cannot hold. */
-export async function writeLayer(file: string, entries: readonly LayerEntry[]): Promise<WrittenLayer> {
+/**
+ * Appends the entries, with any parent directories that they lack, as one archive. Errors: `UNSUPPORTED` for a path that ustar cannot hold,
+ * `CONFLICT` when a file changes while it is read.
+ */
+export async function writeLayer(output: FileHandle, entries: readonly LayerEntry[]): Promise<WrittenLayer> {
   const hash = createHash("sha256");
   let size = 0;
-  await using output = await open(file, "w");
   const write = async (bytes: Buffer) => {
     hash.update(bytes);
     size += bytes.length;
@@ -38,7 +40,7 @@ export async function writeLayer(file: string, entries: readonly LayerEntry[]): 
   for (const entry of withParents(entries)) {
     if ("copyOf" in entry) {
       const { size: length } = await stat(entry.copyOf);
-      await write(header(entry, length));
+      await write(tarHeader(entry, length));
       let copied = 0;
       for await (const chunk of fileChunks(entry.copyOf)) {
         copied += chunk.length;
@@ -47,12 +49,22 @@ export async function writeLayer(file: string, entries: readonly LayerEntry[]): 
       if (copied !== length) throw new LongshoreError("CONFLICT", `${entry.copyOf} changed while it was read.`, { hint: "Try again." });
       await write(padding(length));
     } else {
-      const content = Buffer.from("content" in entry ? entry.content : "");
-      await write(Buffer.concat([header(entry, content.length), content, padding(content.length)]));
+      await write(smallEntry(entry));
     }
   }
-  await write(Buffer.alloc(2 * BLOCK));
+  await write(endOfArchive());
   return { digest: `sha256:${hash.digest("hex")}`, size };
+}
+
+/** An entry whose bytes are at hand: header, content and padding. */
+export function smallEntry(entry: Exclude<LayerEntry, { copyOf: string }>): Buffer {
+  const content = Buffer.from("content" in entry ? entry.content : "");
+  return Buffer.concat([tarHeader(entry, content.length), content, padding(content.length)]);
+}
+
+/** What an archive ends with. */
+export function endOfArchive(): Buffer {
+  return Buffer.alloc(2 * BLOCK);
 }
 
 /** Sorted by path, so that a directory comes before what is in it; a later entry for the same path wins. */
@@ -79,11 +91,13 @@ async function* fileChunks(path: string): AsyncGenerator<Buffer> {
   }
 }
 
-function padding(length: number): Buffer {
+/** Zeros up to the next multiple of 512 bytes. */
+export function padding(length: number): Buffer {
   return Buffer.alloc((BLOCK - (length % BLOCK)) % BLOCK);
 }
 
-function header(entry: LayerEntry, size: number): Buffer {
+/** The 512 bytes before an entry's content of `size` bytes. */
+export function tarHeader(entry: LayerEntry, size: number): Buffer {
   const isDirectory = "directory" in entry;
   const isLink = "symlink" in entry;
   const [prefix, name] = splitPath(isDirectory ? `${entry.path}/` : entry.path);

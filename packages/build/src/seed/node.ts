@@ -3,8 +3,8 @@ import { existsSync, readdirSync, readlinkSync, realpathSync, statSync } from "n
 import { basename, delimiter, dirname, join } from "node:path";
 import { LongshoreError } from "@longshore/contract";
 import { baseEntries, busyboxEntries, findStaticBusybox, PATH_IN_IMAGE } from "./busybox.js";
+import type { SeedImage } from "./image-archive.js";
 import type { LayerEntry } from "./layer-tar.js";
-import type { SeedImage } from "./oci-layout.js";
 
 /** Arguments that are not a program go to node, as the official image does it: `["server.js"]`, `["--version"]`. */
 const ENTRYPOINT = `#!/bin/sh

@@ -4,8 +4,8 @@ import { buildah } from "../buildah.js";
 import { type BuildSettings, buildSettings } from "../settings.js";
 import { withWorkDirectory } from "../work-directory.js";
 import { busyboxSeed } from "./busybox.js";
+import { type SeedImage, writeImageArchive } from "./image-archive.js";
 import { nodeSeed } from "./node.js";
-import { type SeedImage, writeOciLayout } from "./oci-layout.js";
 
 export type SeedName = "busybox" | "node";
 
@@ -48,12 +48,9 @@ export async function seedImage(name: SeedName, options: SeedOptions = {}): Prom
 }
 
 async function load(root: BuildRoot, work: string, image: SeedImage, reference: string): Promise<number> {
-  const layout = join(work, "image");
-  const size = await writeOciLayout(layout, image);
-  const doing = `Seeding ${reference}`;
-  const id = await buildah(root, ["pull", "--quiet", "--signature-policy", root.policy, `oci:${layout}`], doing, work);
-  await buildah(root, ["tag", id, reference], doing);
-  // buildah names what it reads from a directory after the directory, which is about to go.
-  await buildah(root, ["rmi", `localhost${layout}:latest`], doing);
+  const archive = join(work, "image.tar");
+  const size = await writeImageArchive(archive, image, reference);
+  const command = ["pull", "--quiet", "--signature-policy", root.policy, `docker-archive:${archive}`];
+  await buildah(root, command, `Seeding ${reference}`, work);
   return size;
 }
