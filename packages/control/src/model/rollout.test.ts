@@ -1,0 +1,176 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import type { InstanceInfo, LongshoreError } from "@longshore/contract";
+import type { Release } from "./application.js";
+import { act, arrived, type Rollout, replaced, start } from "./rollout.js";
+import { planSteps } from "./rollout-input.js";
+import { planMove } from "./rollout-plan.js";
+
+const T0 = Date.parse("2026-05-01T12:00:00Z");
+const now = new Date(T0).toISOString();
+
+function release(version: number): Release {
+  return { version, image: `a/b@${version}`, configuration: { image: "x", vcpu: 1, memory_mib: 3072, disk: { size_mb: 1000 } } };
+}
+
+function rollout(changes: Partial<Rollout> = {}): Rollout {
+  return {
+    id: "r",
+    description: "",
+    kind: "full_auto",
+    status: "pending",
+    createdAt: now,
+    updatedAt: now,
+    current: release(1),
+    target: release(2),
+    steps: planSteps({ steps: [{ step_size: { percentage: 10 } }, { step_size: { percentage: 100 } }] }),
+    step: 0,
+    moving: false,
+    toward: "current",
+    updatedInstances: 0,
+    ...changes,
+  };
+}
+
+function instances(count: number, changes: Partial<InstanceInfo> = {}): InstanceInfo[] {
+  return Array.from({ length: count }, (_, index) => ({
+    id: `i${index}`,
+    tenant: "t",
+    namespaceId: "n",
+    durableObjectId: `${index}`,
+    applicationId: "app",
+    version: 1,
+    image: "x",
+    status: "running",
+    createdAt: new Date(T0 - 60_000 + index).toISOString(),
+    ...changes,
+  }));
+}
+
+describe("planSteps", () => {
+  test("a step size becomes rising percentages", () => {
+    assert.deepEqual(
+      planSteps({ step_percentage: 25 }).map((each) => each.percentage),
+      [25, 50, 75, 100],
+    );
+    assert.deepEqual(
+      planSteps({}).map((each) => each.percentage),
+      [100],
+    );
+  });
+
+  for (const [input, what] of [
+    [{ step_percentage: 7 }, /7 is not one of/],
+    [{ steps: [{ step_size: { percentage: 50 } }] }, /last step must have 100/],
+    [{ steps: [{ step_size: { percentage: 50 } }, { step_size: { percentage: 50 } }] }, /must rise/],
+    [{ steps: [{ step_size: { percentage: Number.NaN } }] }, /last step must have 100/],
+    [{ steps: [{ step_size: { percentage: 100 } }], step_percentage: 100 }, /choose one way/],
+  ] as const) {
+    test(`refused: ${what.source}`, () => {
+      assert.throws(() => planSteps(input as unknown as Parameters<typeof planSteps>[0]), what);
+    });
+  }
+});
+
+describe("an automatic rollout", () => {
+  test("goes through its steps and completes", () => {
+    const first = start(rollout(), now);
+    assert.deepEqual([first.status, first.step, first.moving, first.toward], ["progressing", 1, true, "target"]);
+    const second = arrived(first, now);
+    assert.deepEqual([second.status, second.step, second.moving], ["progressing", 2, true]);
+    assert.deepEqual(
+      second.steps.map((each) => each.status),
+      ["completed", "progressing"],
+    );
+    const done = arrived(second, now);
+    assert.deepEqual([done.status, done.moving], ["completed", false]);
+  });
+
+  test("is replaced only while it is active", () => {
+    assert.equal(replaced(start(rollout(), now), now).status, "replaced");
+    const done = rollout({ status: "completed" });
+    assert.equal(replaced(done, now), done);
+  });
+});
+
+describe("a manual rollout", () => {
+  const waiting = start(rollout({ kind: "full_manual" }), now);
+
+  test("waits for next, and rests after each step", () => {
+    assert.deepEqual([waiting.status, waiting.moving], ["pending", false]);
+    const rested = arrived(act(waiting, "next", now), now);
+    assert.deepEqual([rested.status, rested.step, rested.moving, rested.toward], ["progressing", 1, false, "target"]);
+    assert.equal(arrived(act(rested, "next", now), now).status, "completed");
+  });
+
+  test("previous goes back a step, revert ends it", () => {
+    const rested = arrived(act(waiting, "next", now), now);
+    const back = act(rested, "previous", now);
+    assert.deepEqual([back.toward, back.step, back.steps[0]?.status], ["current", 0, "reverting"]);
+    const returned = arrived(back, now);
+    assert.deepEqual([returned.status, returned.steps[0]?.status], ["pending", "reverted"]);
+    assert.equal(arrived(act(rested, "revert", now), now).status, "reverted");
+  });
+
+  test("an action out of place is a conflict", () => {
+    const conflict = (error: LongshoreError): boolean => error.code === "CONFLICT";
+    assert.throws(() => act(waiting, "previous", now), conflict);
+    assert.throws(() => act(act(waiting, "next", now), "next", now), conflict);
+    assert.throws(() => act(rollout({ status: "completed" }), "revert", now), conflict);
+  });
+});
+
+describe("planMove", () => {
+  const moving = start(rollout(), now);
+
+  test("the first step takes its part, oldest first", () => {
+    const move = planMove(moving, instances(20), T0, 0);
+    assert.deepEqual(move.stop, ["i0", "i1"]);
+    assert.equal(move.arrived, false);
+    assert.equal(move.totalInstances, 20);
+  });
+
+  test("at least one instance moves in a step", () => {
+    assert.deepEqual(planMove(moving, instances(3), T0, 0).stop, ["i0"]);
+  });
+
+  test("nothing running: arrived at once", () => {
+    assert.equal(planMove(moving, [], T0, 0).arrived, true);
+    assert.equal(planMove(moving, instances(5, { status: "exited" }), T0, 0).arrived, true);
+  });
+
+  test("instances that start during the rollout are on the target, and change nothing", () => {
+    const some = [...instances(10), ...instances(10, { version: 2 }).map((each) => ({ ...each, id: `new-${each.id}` }))];
+    assert.deepEqual(planMove({ ...moving, totalInstances: 10 }, some, T0, 0).stop, ["i0"]);
+  });
+
+  test("an instance that is ending counts, and holds the step open", () => {
+    const [first, ...rest] = instances(10);
+    assert.ok(first);
+    const move = planMove(moving, [{ ...first, status: "stopping" }, ...rest], T0, 0);
+    assert.deepEqual([move.stop, move.ending, move.arrived], [[], ["i0"], false]);
+  });
+
+  test("the grace period counts from the instance's start", () => {
+    const move = planMove({ ...moving, step: 2 }, instances(3), T0, 60_001);
+    assert.deepEqual(move.stop, ["i0"].slice(1));
+    assert.equal(move.waitMs, 1);
+    assert.deepEqual(planMove({ ...moving, step: 2 }, instances(3), T0, 59_999).stop, ["i0", "i1"]);
+  });
+
+  test("going back moves the updated ones to the part of the step before", () => {
+    const rested = arrived(
+      act(
+        arrived(act(start(rollout({ kind: "full_manual", steps: planSteps({ step_percentage: 50 }) }), now), "next", now), now),
+        "revert",
+        now,
+      ),
+      now,
+    );
+    assert.equal(rested.status, "reverted");
+    const back: Rollout = { ...moving, step: 0, toward: "current", totalInstances: 10 };
+    const some = [...instances(6), ...instances(4, { version: 2 }).map((each) => ({ ...each, id: `new-${each.id}` }))];
+    assert.deepEqual(planMove(back, some, T0, 0).stop, ["new-i0", "new-i1", "new-i2", "new-i3"]);
+    assert.deepEqual(planMove({ ...back, step: 1 }, some, T0, 0).stop, ["new-i0", "new-i1", "new-i2"]);
+  });
+});

@@ -1,0 +1,141 @@
+import { randomBytes } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { serve } from "@hono/node-server";
+import { DirectoryBucket } from "@longshore/bucket";
+import { type Control, createControl } from "../control.js";
+import type { ControlOptions } from "../options.js";
+import { digestOf, FakeRegistry, RecordingEngine, RecordingTraffic, RecordingWorkers } from "./recording.js";
+
+export const ACCOUNT = "0123456789abcdef0123456789abcdef";
+export const TOKEN = "test-token";
+export const REGISTRY = "127.0.0.1:5999";
+
+export interface Answer {
+  readonly status: number;
+  readonly success: boolean;
+  readonly errors: { code: number; message: string }[];
+  // biome-ignore lint/suspicious/noExplicitAny: what the API answers is looked at field by field in the tests
+  readonly result: any;
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  readonly result_info?: any;
+}
+
+/** A control plane over a real bucket in a temporary directory, served on a free port of the loopback interface. */
+export class Harness implements AsyncDisposable {
+  readonly engine = new RecordingEngine();
+  readonly workers = new RecordingWorkers();
+  readonly traffic = new RecordingTraffic();
+  readonly registry = new FakeRegistry();
+  readonly logged: string[] = [];
+  readonly directory: string;
+  readonly #key = randomBytes(32);
+  #control: Control;
+  #url = "";
+  #close: () => Promise<void> = async () => undefined;
+
+  private constructor(directory: string, bucket: DirectoryBucket) {
+    this.directory = directory;
+    this.#control = createControl(this.#options(bucket));
+    this.registry.add(`${ACCOUNT}/app:one`, digestOf("a"));
+    this.registry.add(`${ACCOUNT}/app:two`, digestOf("b"));
+  }
+
+  static async start(): Promise<Harness> {
+    const directory = await mkdtemp(join(tmpdir(), "longshore-control-"));
+    const harness = new Harness(directory, await DirectoryBucket.open(join(directory, "bucket")));
+    await harness.#listen();
+    return harness;
+  }
+
+  /** `http://127.0.0.1:<port>/client/v4` */
+  get url(): string {
+    return this.#url;
+  }
+
+  get control(): Control {
+    return this.#control;
+  }
+
+  /** The process is gone and another one starts on the same bucket, key, engine and workers. */
+  async restart(): Promise<void> {
+    await this.#control[Symbol.asyncDispose]();
+    this.#control = createControl(this.#options(await DirectoryBucket.open(join(this.directory, "bucket"))));
+  }
+
+  /** A request to the API; `path` is relative to the account unless it begins with a slash. */
+  async call(method: string, path: string, body?: unknown, token = TOKEN): Promise<Answer> {
+    const url = this.#url + (path.startsWith("/") ? path : `/accounts/${ACCOUNT}/${path}`);
+    const isForm = body instanceof FormData;
+    const response = await fetch(url, {
+      method,
+      headers: { authorization: `Bearer ${token}`, ...(body === undefined || isForm ? {} : { "content-type": "application/json" }) },
+      ...(body === undefined ? {} : { body: isForm ? body : typeof body === "string" ? body : JSON.stringify(body) }),
+    });
+    return { status: response.status, ...((await response.json()) as Omit<Answer, "status">) };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#close();
+    await this.#control[Symbol.asyncDispose]();
+    await rm(this.directory, { recursive: true, force: true });
+  }
+
+  #options(bucket: DirectoryBucket): ControlOptions {
+    const log = (message: string, facts?: unknown): void => {
+      this.logged.push(
+        `${message} ${facts === undefined ? "" : JSON.stringify(facts, (_key, value) => (value instanceof Error ? value.stack : value))}`,
+      );
+    };
+    return {
+      bucket,
+      accountId: ACCOUNT,
+      accountName: "Test account",
+      subdomain: "harbour",
+      registryHost: REGISTRY,
+      secretsKey: this.#key,
+      authenticate: async (token) => (token === TOKEN ? { accountId: ACCOUNT } : undefined),
+      mintRegistryPassword: async (grant) => `password for ${grant.permissions.join("+")} for ${grant.expirationMinutes} minutes`,
+      images: this.registry,
+      engine: this.engine,
+      workers: this.workers,
+      traffic: this.traffic,
+      log: { info: log, warn: log, error: log },
+    };
+  }
+
+  async #listen(): Promise<void> {
+    const server = await new Promise<ReturnType<typeof serve>>((resolve) => {
+      const started = serve({ fetch: (request) => this.#control.fetch(request), port: 0, hostname: "127.0.0.1" }, () => resolve(started));
+    });
+    this.#url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/client/v4`;
+    this.#close = () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        if ("closeAllConnections" in server) server.closeAllConnections();
+      });
+  }
+}
+
+/** An upload as clients send it. */
+export function scriptForm(
+  metadata: Record<string, unknown>,
+  code = "export default { fetch() { return new Response('hello') } }",
+): FormData {
+  const form = new FormData();
+  form.set("metadata", JSON.stringify({ main_module: "index.js", compatibility_date: "2026-01-01", ...metadata }));
+  form.set("index.js", new File([code], "index.js", { type: "application/javascript+module" }));
+  return form;
+}
+
+/** An upload of a Worker with one container class. */
+export function containerForm(changes: Record<string, unknown> = {}): FormData {
+  return scriptForm({
+    bindings: [{ name: "BOX", type: "durable_object_namespace", class_name: "Box" }],
+    migrations: { new_tag: "v1", steps: [{ new_sqlite_classes: ["Box"] }] },
+    containers: [{ class_name: "Box" }],
+    ...changes,
+  });
+}
