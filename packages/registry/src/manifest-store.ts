@@ -1,0 +1,136 @@
+import { buffer, json } from "node:stream/consumers";
+import { type Bucket, blobKey, LongshoreError, type ManifestLink, manifestKey, referrerKey, tagKey } from "@longshore/contract";
+import { z } from "zod";
+import { type Manifest, parseManifest } from "./manifest.js";
+import type { Protection } from "./protection.js";
+import type { Reference } from "./routes.js";
+
+const linkSchema = z.object({ digest: z.string(), mediaType: z.string(), size: z.number() });
+const referrerSchema = linkSchema.extend({ artifactType: z.string().optional(), annotations: z.record(z.string(), z.string()).optional() });
+
+/** A descriptor of a manifest that has another one as its subject. */
+export type Referrer = z.infer<typeof referrerSchema>;
+
+export interface StoredManifest {
+  readonly link: ManifestLink;
+  readonly manifest: Manifest;
+  readonly bytes: Buffer;
+}
+
+/** The manifests and tags of all repositories. A manifest's bytes are a blob; a repository's link to it says what it is. */
+export class ManifestStore {
+  readonly #bucket: Bucket;
+  readonly #protection: Protection;
+
+  constructor(bucket: Bucket, protection: Protection) {
+    this.#bucket = bucket;
+    this.#protection = protection;
+  }
+
+  /** Where a tag or digest leads in this repository; `undefined` when nowhere. Whoever asks may rely on it for a grace period. */
+  async find(repository: string, reference: Reference): Promise<ManifestLink | undefined> {
+    const link = await this.peek(repository, reference);
+    if (link === undefined) return undefined;
+    await this.#protection.protect(link.digest);
+    // Again, because it may have been deleted just before.
+    return this.peek(repository, { digest: link.digest });
+  }
+
+  /** As {@link find}, but nobody may rely on it. */
+  async peek(repository: string, reference: Reference): Promise<ManifestLink | undefined> {
+    const digest = reference.digest ?? (await this.#json(tagKey(repository, reference.tag), linkSchema))?.digest;
+    return digest === undefined ? undefined : this.#json(manifestKey(repository, digest), linkSchema);
+  }
+
+  /** As {@link find}, with the manifest itself. */
+  async read(repository: string, reference: Reference): Promise<StoredManifest | undefined> {
+    return this.open(await this.find(repository, reference));
+  }
+
+  /** The manifest that a link leads to; `undefined` without a link, or when the bytes are gone. */
+  async open(link: ManifestLink | undefined): Promise<StoredManifest | undefined> {
+    const object = link === undefined ? undefined : await this.#bucket.get(blobKey(link.digest));
+    if (link === undefined || object === undefined) return undefined;
+    const bytes = await buffer(object.body);
+    return { link, bytes, manifest: parseManifest(bytes, link.mediaType) };
+  }
+
+  /** Stores an admitted manifest, then lets the tag lead to it: a reader sees the whole new image or the whole old one. */
+  async put(repository: string, tag: string | undefined, { link, manifest, bytes }: StoredManifest): Promise<void> {
+    await this.#protection.protect(link.digest);
+    await this.#bucket.put(blobKey(link.digest), bytes);
+    if (manifest.subject !== undefined) {
+      const referrer = JSON.stringify(referrerDescriptor(link, manifest));
+      await this.#bucket.put(referrerKey(repository, manifest.subject.digest, link.digest), referrer);
+    }
+    await this.#bucket.put(manifestKey(repository, link.digest), JSON.stringify(link));
+    if (tag !== undefined) await this.#bucket.put(tagKey(repository, tag), JSON.stringify(link));
+  }
+
+  /** Takes a tag away; the manifest stays until it is collected. False when there was no such tag. */
+  async deleteTag(repository: string, tag: string): Promise<boolean> {
+    if ((await this.#bucket.head(tagKey(repository, tag))) === undefined) return false;
+    await this.#bucket.delete(tagKey(repository, tag));
+    return true;
+  }
+
+  /** Takes a manifest away, and every tag that leads to it. False when it was not there. */
+  async deleteManifest(repository: string, digest: string): Promise<boolean> {
+    const stored = await this.read(repository, { digest });
+    if (stored === undefined) return false;
+    for (const tag of await this.tags(repository)) {
+      if ((await this.peek(repository, { tag }))?.digest === digest) await this.#bucket.delete(tagKey(repository, tag));
+    }
+    await this.unlink(repository, stored);
+    return true;
+  }
+
+  /** Takes away what leads to a manifest that has no tag. */
+  async unlink(repository: string, { link, manifest }: StoredManifest): Promise<void> {
+    if (manifest.subject !== undefined) await this.#bucket.delete(referrerKey(repository, manifest.subject.digest, link.digest));
+    await this.#bucket.delete(manifestKey(repository, link.digest));
+  }
+
+  /** The repository's tags, sorted. */
+  async tags(repository: string): Promise<string[]> {
+    return this.#names(tagKey(repository, ""));
+  }
+
+  /** True when the repository holds a manifest. */
+  async hasAny(repository: string): Promise<boolean> {
+    for await (const _ of this.#bucket.list(manifestKey(repository, ""))) return true;
+    return false;
+  }
+
+  /** Descriptors of the manifests that have `subject` as their subject. */
+  async referrers(repository: string, subject: string): Promise<Referrer[]> {
+    const referrers: Referrer[] = [];
+    for (const digest of await this.#names(referrerKey(repository, subject, ""))) {
+      const referrer = await this.#json(referrerKey(repository, subject, digest), referrerSchema);
+      if (referrer !== undefined) referrers.push(referrer);
+    }
+    return referrers;
+  }
+
+  async #names(prefix: string): Promise<string[]> {
+    const names: string[] = [];
+    for await (const { key } of this.#bucket.list(prefix)) names.push(key.slice(prefix.length));
+    return names;
+  }
+
+  async #json<T>(key: string, schema: z.ZodType<T>): Promise<T | undefined> {
+    const object = await this.#bucket.get(key);
+    if (object === undefined) return undefined;
+    const value = schema.safeParse(await json(object.body));
+    if (value.success) return value.data;
+    throw new LongshoreError("INTERNAL", `The object ${key} in the bucket is not the link it should be.`, {
+      cause: value.error,
+      hint: "Delete it and push the image again.",
+    });
+  }
+}
+
+function referrerDescriptor(link: ManifestLink, manifest: Manifest): Referrer {
+  const artifactType = manifest.artifactType ?? (manifest.kind === "image" ? manifest.config.mediaType : undefined);
+  return { ...link, artifactType, annotations: manifest.annotations };
+}
