@@ -1,1 +1,6 @@
-export {};
+export { EngineClient } from "./client.js";
+export { EngineDirectories } from "./directories.js";
+export { type ContainerEngine, type Log, STOP_GRACE_MS } from "./engine.js";
+export { BucketImageSource, parseReference } from "./image/source.js";
+export type { ImageSource } from "./image/types.js";
+export { type EngineSettings, type OpenEngine, openEngine } from "./open.js";

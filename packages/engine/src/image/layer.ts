@@ -16,7 +16,13 @@ const OPAQUE = ".wh..wh..opq";
  * whiteouts become the overlay file system's own marks.
  * Returns the unpacked stream's length in bytes. Errors: `INVALID_INPUT` when the bytes do not match `diffId` or are not an archive.
  */
-export async function extractLayer(blob: Readable, mediaType: string, diffId: string, directory: string, signal: AbortSignal): Promise<number> {
+export async function extractLayer(
+  blob: Readable,
+  mediaType: string,
+  diffId: string,
+  directory: string,
+  signal: AbortSignal,
+): Promise<number> {
   const hash = createHash("sha256");
   let bytes = 0;
   const meter = new Transform({
@@ -32,10 +38,13 @@ export async function extractLayer(blob: Readable, mediaType: string, diffId: st
   if (failure !== undefined) {
     signal.throwIfAborted();
     const reason = outcomes[1].status === "rejected" ? outcomes[1].reason : failure.reason;
-    throw new LongshoreError("INVALID_INPUT", `The image layer ${diffId} cannot be unpacked: ${String(reason?.message ?? reason)}`, { cause: reason });
+    throw new LongshoreError("INVALID_INPUT", `The image layer ${diffId} cannot be unpacked: ${String(reason?.message ?? reason)}`, {
+      cause: reason,
+    });
   }
   const digest = `sha256:${hash.digest("hex")}`;
-  if (digest !== diffId) throw new LongshoreError("INVALID_INPUT", `An image layer unpacks to ${digest}; its configuration promises ${diffId}.`);
+  if (digest !== diffId)
+    throw new LongshoreError("INVALID_INPUT", `An image layer unpacks to ${digest}; its configuration promises ${diffId}.`);
   await convertWhiteouts(directory);
   return bytes;
 }

@@ -77,5 +77,8 @@ function parseJson(bytes: Buffer, what: string): unknown {
 
 function checked<T>(result: { success: true; data: T } | { success: false; error: z.ZodError }, what: string): T {
   if (result.success) return result.data;
-  throw new LongshoreError("INVALID_INPUT", `${what} is not valid: ${z.prettifyError(result.error)}`, { cause: result.error, hint: "Push the image again." });
+  throw new LongshoreError("INVALID_INPUT", `${what} is not valid: ${z.prettifyError(result.error)}`, {
+    cause: result.error,
+    hint: "Push the image again.",
+  });
 }

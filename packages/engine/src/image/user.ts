@@ -37,5 +37,8 @@ function number(text: string, what: string): number {
 }
 
 function rows(file: string): string[][] {
-  return file.split("\n").filter((line) => line.includes(":")).map((line) => line.split(":"));
+  return file
+    .split("\n")
+    .filter((line) => line.includes(":"))
+    .map((line) => line.split(":"));
 }

@@ -1,6 +1,17 @@
 import { closeSync, openSync } from "node:fs";
 import { Socket } from "node:net";
-import { AF_INET, AF_INET6, CLONE_NEWNET, closeFd, ERRNO, setNamespace, socketError, startConnect, SystemCallError, tcpSocket } from "../sys/libc.js";
+import {
+  AF_INET,
+  AF_INET6,
+  CLONE_NEWNET,
+  closeFd,
+  ERRNO,
+  SystemCallError,
+  setNamespace,
+  socketError,
+  startConnect,
+  tcpSocket,
+} from "../sys/libc.js";
 
 /** The engine's own network namespace, to come back to after each visit. */
 const home = openSync("/proc/thread-self/ns/net", "r");

@@ -84,5 +84,8 @@ function pidFrom(answer: string, complaint: string): number {
   const report = answer.trim() === "" ? {} : (JSON.parse(answer) as { data?: number; pid?: number; message?: string });
   const pid = report.data ?? report.pid ?? -1;
   if (pid > 0) return pid;
-  throw new LongshoreError("INTERNAL", `The OCI runtime could not create a sandbox: ${(report.message ?? complaint ?? "no reason given").trim()}`);
+  throw new LongshoreError(
+    "INTERNAL",
+    `The OCI runtime could not create a sandbox: ${(report.message ?? complaint ?? "no reason given").trim()}`,
+  );
 }

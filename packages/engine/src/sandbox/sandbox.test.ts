@@ -34,8 +34,14 @@ async function run(f: Fixture, argv: string[], environment: Record<string, strin
   try {
     sandbox.launch({ argv, environment });
     const code = await exitOf(f.host, id);
-    const log = await readFile(join(sandbox.directory, "log"), "utf8");
-    return { code, output: log.split("\n").filter(Boolean).map((line) => line.split(" ").slice(3).join(" ")) };
+    const log = await readFile(join(f.host.logsDirectory, id), "utf8");
+    return {
+      code,
+      output: log
+        .split("\n")
+        .filter(Boolean)
+        .map((line) => line.split(" ").slice(3).join(" ")),
+    };
   } finally {
     await removeSandbox(f.host, id, sandbox.process);
   }
@@ -43,7 +49,7 @@ async function run(f: Fixture, argv: string[], environment: Record<string, strin
 
 test("a sandbox becomes the command it is given, with every byte of environment and arguments", async () => {
   await using f = await fixture();
-  const odd = "it's $HOME \"quoted\" \\ `x` é";
+  const odd = 'it\'s $HOME "quoted" \\ `x` é';
   const { code, output } = await run(f, ["sh", "-c", 'echo "$ODD"; echo "$1"; echo $$; exit 7', "sh", odd], { PATH: "/bin", ODD: odd });
   assert.equal(code, 7);
   assert.deepEqual(output, [odd, odd, "1"]);
@@ -52,7 +58,12 @@ test("a sandbox becomes the command it is given, with every byte of environment 
 test("the image's user is who runs, without capabilities in hand, and standard output can be opened by name", async () => {
   await using f = await fixture();
   const image = f.imageWith({ user: "app", workingDirectory: "/tmp" });
-  const { code, output } = await run(f, ["sh", "-c", "id -u; pwd; echo named >/dev/stdout; cat /proc/self/status"], { PATH: "/bin" }, image);
+  const { code, output } = await run(
+    f,
+    ["sh", "-c", "id -u; pwd; echo named >/dev/stdout; cat /proc/self/status"],
+    { PATH: "/bin" },
+    image,
+  );
   assert.equal(code, 0);
   assert.deepEqual(output.slice(0, 3), ["1000", "/tmp", "named"]);
   assert.match(output.join("\n"), /CapEff:\t0000000000000000/);

@@ -1,7 +1,7 @@
 import { closeSync, constants, openSync, writeFileSync, writeSync } from "node:fs";
 import { link, mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { isErrno, LongshoreError, type InstanceSize } from "@longshore/contract";
+import { type InstanceSize, isErrno, LongshoreError } from "@longshore/contract";
 import type { CgroupTree } from "../cgroup/cgroup.js";
 import { readInRoot } from "../image/root.js";
 import type { PreparedImage } from "../image/types.js";
@@ -20,6 +20,8 @@ export interface SandboxHost {
   readonly directory: string;
   readonly layersDirectory: string;
   readonly exitsDirectory: string;
+  /** A file per sandbox with its output; stays when the sandbox is removed. */
+  readonly logsDirectory: string;
   /** A statically linked busybox, on the file system of `directory` (it is hard-linked). */
   readonly busybox: string;
   readonly runtime: RuntimeCommand;
@@ -80,7 +82,13 @@ async function assemble(host: SandboxHost, id: string, directory: string, image:
       seccomp: host.seccomp,
     });
     await writeFile(join(directory, "config.json"), JSON.stringify(spec));
-    const pid = await createUnderConmon({ id, bundle: directory, logFile: join(directory, "log"), exitsDirectory: host.exitsDirectory, runtime: host.runtime });
+    const pid = await createUnderConmon({
+      id,
+      bundle: directory,
+      logFile: join(host.logsDirectory, id),
+      exitsDirectory: host.exitsDirectory,
+      runtime: host.runtime,
+    });
     // Opened for both ways, so that neither side waits for the other; if the engine dies, the shim reads an end and exits by itself.
     const fifo = openSync(join(shim, "f"), constants.O_RDWR | constants.O_NONBLOCK);
     const network = NetworkNamespace.ofProcess(pid);

@@ -10,9 +10,7 @@ const rule = z.object({
   names: z.array(z.string()),
   action: z.string(),
   errnoRet: z.number().optional(),
-  args: z
-    .array(z.object({ index: z.number(), value: z.number(), valueTwo: z.number(), op: z.string() }))
-    .nullish(),
+  args: z.array(z.object({ index: z.number(), value: z.number(), valueTwo: z.number(), op: z.string() })).nullish(),
   includes: conditions,
   excludes: conditions,
 });

@@ -6,10 +6,29 @@ import { CgroupTree } from "../cgroup/cgroup.js";
 import type { ImageConfig, PreparedImage } from "../image/types.js";
 import { DEFAULT_CAPABILITIES } from "../sandbox/oci-spec.js";
 import type { SandboxHost } from "../sandbox/sandbox.js";
-import { enterPrivateMountNamespace } from "../sys/mount-namespace.js";
 import { seccompFor } from "../sandbox/seccomp.js";
+import { enterPrivateMountNamespace } from "../sys/mount-namespace.js";
 
-const APPLETS = ["sh", "cat", "echo", "sleep", "httpd", "id", "env", "ls", "nc", "mkdir", "yes", "head", "hostname", "ulimit", "df", "kill", "dd", "seq"];
+const APPLETS = [
+  "sh",
+  "cat",
+  "echo",
+  "sleep",
+  "httpd",
+  "id",
+  "env",
+  "ls",
+  "nc",
+  "mkdir",
+  "yes",
+  "head",
+  "hostname",
+  "ulimit",
+  "df",
+  "kill",
+  "dd",
+  "seq",
+];
 
 export interface Fixture extends AsyncDisposable {
   readonly directory: string;
@@ -25,7 +44,7 @@ export async function fixture(): Promise<Fixture> {
   const directory = await mkdtemp(join(tmpdir(), "longshore-engine-"));
   const layers = join(directory, "layers");
   const layer = join(layers, "busybox");
-  for (const path of ["layers/busybox/bin", "layers/busybox/etc", "layers/busybox/tmp", "instances", "exits", "runtime"]) {
+  for (const path of ["layers/busybox/bin", "layers/busybox/etc", "layers/busybox/tmp", "instances", "logs", "exits", "runtime"]) {
     await mkdir(join(directory, path), { recursive: true });
   }
   await copyFile("/bin/busybox", join(layer, "bin/busybox"));
@@ -44,6 +63,7 @@ export async function fixture(): Promise<Fixture> {
       directory: join(directory, "instances"),
       layersDirectory: layers,
       exitsDirectory: join(directory, "exits"),
+      logsDirectory: join(directory, "logs"),
       busybox: join(directory, "busybox"),
       runtime: { program: "/usr/bin/crun", options: [`--root=${join(directory, "runtime")}`, "--cgroup-manager=cgroupfs"] },
       cgroups,

@@ -1,0 +1,88 @@
+import {
+  type Engine,
+  type ErrorCode,
+  type ExitReason,
+  type InstanceInfo,
+  LongshoreError,
+  STATUS_OF_CODE,
+  type Tenant,
+} from "@longshore/contract";
+import { Client } from "undici";
+
+/** Unpacking a large image is the longest thing that an engine is asked to do, apart from waiting for a container to stop. */
+const REQUEST_DEADLINE_MS = 20 * 60_000;
+
+/** The engine of this machine, over its admin socket. Errors keep their codes; an engine that is away is `UNAVAILABLE`. */
+export class EngineClient implements Engine {
+  readonly #socket: string;
+  readonly #tenantSocket: (tenant: string) => string;
+
+  constructor(adminSocket: string, tenantSocket: (tenant: string) => string) {
+    this.#socket = adminSocket;
+    this.#tenantSocket = tenantSocket;
+  }
+
+  async putTenant(tenant: Tenant): Promise<void> {
+    await this.#request("PUT", `/tenants/${tenant.id}`, tenant);
+  }
+
+  async deleteTenant(id: string): Promise<void> {
+    await this.#request("DELETE", `/tenants/${id}`);
+  }
+
+  async setGate(tenant: string, shut: boolean): Promise<void> {
+    await this.#request("PUT", `/tenants/${tenant}/gate`, { shut });
+  }
+
+  async prepareImage(image: string): Promise<{ digest: string; sizeBytes: number }> {
+    return (await this.#request("POST", "/images/prepare", { image })) as { digest: string; sizeBytes: number };
+  }
+
+  async instances(tenant?: string): Promise<InstanceInfo[]> {
+    return (await this.#request("GET", tenant === undefined ? "/instances" : `/instances?tenant=${tenant}`)) as InstanceInfo[];
+  }
+
+  async stopInstance(id: string, reason: ExitReason, graceMs: number): Promise<void> {
+    await this.#request("POST", `/instances/${id}/stop`, { reason, graceMs });
+  }
+
+  async logs(id: string, tail: number): Promise<string[]> {
+    return (await this.#request("GET", `/instances/${id}/logs?tail=${tail}`)) as string[];
+  }
+
+  socketPath(tenant: string): string {
+    return this.#tenantSocket(tenant);
+  }
+
+  async #request(method: "GET" | "PUT" | "POST" | "DELETE", path: string, body?: unknown): Promise<unknown> {
+    const client = new Client("http://engine", {
+      socketPath: this.#socket,
+      headersTimeout: REQUEST_DEADLINE_MS,
+      bodyTimeout: REQUEST_DEADLINE_MS,
+    });
+    try {
+      const response = await client.request({ method, path, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
+      const text = await response.body.text();
+      if (response.statusCode < 300) return text === "" ? undefined : JSON.parse(text);
+      throw errorFrom(JSON.parse(text));
+    } catch (cause) {
+      if (cause instanceof LongshoreError) throw cause;
+      throw new LongshoreError("UNAVAILABLE", "The container engine does not answer.", {
+        cause,
+        hint: "It restarts by itself; try again in a moment.",
+      });
+    } finally {
+      // Not awaited: the answer is complete.
+      client.destroy().catch(ignoreClosed);
+    }
+  }
+}
+
+function ignoreClosed(): void {
+  // A client that is closed already has nothing left to close.
+}
+
+function errorFrom(body: { code?: string; message?: string }): LongshoreError {
+  const code = body.code !== undefined && Object.hasOwn(STATUS_OF_CODE, body.code) ? (body.code as ErrorCode) : "INTERNAL";
+  return new LongshoreError(code, body.message ?? "The container engine gave no reason.");
+}

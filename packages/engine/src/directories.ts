@@ -1,0 +1,54 @@
+import { join } from "node:path";
+
+/** Where an engine keeps what: below the data directory what must outlast it, below the run directory what ends with the machine. */
+export class EngineDirectories {
+  readonly data: string;
+  readonly run: string;
+
+  constructor(dataDirectory: string, runDirectory: string) {
+    this.data = dataDirectory;
+    this.run = runDirectory;
+  }
+
+  /** Unpacked images and layers. */
+  get images(): string {
+    return this.data;
+  }
+
+  get sandboxes(): string {
+    return join(this.data, "sandboxes");
+  }
+
+  get records(): string {
+    return join(this.data, "instances");
+  }
+
+  get logs(): string {
+    return join(this.data, "logs");
+  }
+
+  get tenants(): string {
+    return join(this.data, "tenants");
+  }
+
+  get busybox(): string {
+    return join(this.data, "busybox");
+  }
+
+  get exits(): string {
+    return join(this.run, "exits");
+  }
+
+  get runtimeState(): string {
+    return join(this.run, "runtime");
+  }
+
+  /** The server's own socket. */
+  get adminSocket(): string {
+    return join(this.run, "engine.sock");
+  }
+
+  tenantSocket(tenant: string): string {
+    return join(this.run, `t-${tenant}.sock`);
+  }
+}

@@ -1,0 +1,309 @@
+import { randomUUID } from "node:crypto";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { type ContainerClass, type Engine, type ExitReason, type InstanceInfo, LongshoreError, type Tenant } from "@longshore/contract";
+import type { EngineDirectories } from "./directories.js";
+import { executableInRoot } from "./image/root.js";
+import type { ImageStore } from "./image/store.js";
+import type { PreparedImage } from "./image/types.js";
+import { instanceCommand, instanceEnvironment } from "./instance/environment.js";
+import { exitReason } from "./instance/exit.js";
+import { Instance, type InstanceSandbox } from "./instance/instance.js";
+import type { InstanceRecord, RecordStore } from "./instance/record.js";
+import { tailLog } from "./log/tail.js";
+import { SandboxPool } from "./sandbox/pool.js";
+import { createSandbox, removeSandbox, type Sandbox, type SandboxHost } from "./sandbox/sandbox.js";
+import { parseContainerName, type TenantHost } from "./tenant/tenant-host.js";
+
+export type Log = (message: string, details?: Record<string, unknown>) => void;
+
+export interface EngineParts {
+  readonly directories: EngineDirectories;
+  readonly host: SandboxHost;
+  readonly images: ImageStore;
+  readonly records: RecordStore;
+  /** Sandboxes kept ready for each class. */
+  readonly poolDepth: number;
+  readonly log: Log;
+}
+
+/** What the Docker API's create asks for. */
+export interface CreateRequest {
+  readonly command: readonly string[];
+  readonly environment: readonly string[];
+}
+
+/** A container gets this long between SIGTERM and SIGKILL (spec 12, container shutdown). */
+export const STOP_GRACE_MS = 15 * 60_000;
+const LAST_LINES = 20;
+
+/**
+ * The containers of one host. The kernel and the records are the truth; everything here can be rebuilt from them (recovery.ts).
+ * Tenants are kept by {@link TenantHost}s, which call in here.
+ */
+export class ContainerEngine implements Engine {
+  readonly parts: EngineParts;
+  readonly tenants = new Map<string, TenantHost>();
+  readonly byId = new Map<string, Instance>();
+  readonly #pool: SandboxPool;
+  /** Pool key → what to make. */
+  readonly #recipes = new Map<string, { image: PreparedImage; containerClass: ContainerClass }>();
+  readonly #cleanups = new Set<Promise<void>>();
+  #openTenant: (tenant: Tenant) => Promise<TenantHost>;
+
+  constructor(parts: EngineParts, openTenant: (engine: ContainerEngine, tenant: Tenant) => Promise<TenantHost>) {
+    this.parts = parts;
+    this.#openTenant = (tenant) => openTenant(this, tenant);
+    this.#pool = new SandboxPool({
+      create: (key) => this.#createPooled(key),
+      remove: (sandbox) => this.#removeSandbox(sandbox),
+      failed: (key, error) => parts.log("a sandbox could not be made ahead", { key, error: String(error) }),
+    });
+  }
+
+  async putTenant(tenant: Tenant): Promise<void> {
+    const existing = this.tenants.get(tenant.id);
+    if (existing === undefined) this.tenants.set(tenant.id, await this.#openTenant(tenant));
+    else await existing.update(tenant);
+    await this.refreshPool();
+  }
+
+  async deleteTenant(id: string): Promise<void> {
+    const tenant = this.tenants.get(id);
+    if (tenant === undefined) return;
+    this.tenants.delete(id);
+    await this.refreshPool();
+    await Promise.all([...tenant.containers.values()].map((instance) => this.remove(tenant, instance)));
+    await tenant.delete();
+  }
+
+  async setGate(tenant: string, shut: boolean): Promise<void> {
+    this.#tenant(tenant).gateShut = shut;
+  }
+
+  async prepareImage(image: string): Promise<{ digest: string; sizeBytes: number }> {
+    const { digest, sizeBytes } = await this.parts.images.prepare(image);
+    return { digest, sizeBytes };
+  }
+
+  async instances(tenant?: string): Promise<InstanceInfo[]> {
+    return [...this.byId.values()].map((instance) => instance.info).filter((info) => tenant === undefined || info.tenant === tenant);
+  }
+
+  async stopInstance(id: string, reason: ExitReason, graceMs: number): Promise<void> {
+    const instance = this.#instance(id);
+    this.stop(instance, "SIGTERM", reason, graceMs);
+    await instance.exited;
+  }
+
+  async logs(id: string, tail: number): Promise<string[]> {
+    return await tailLog(join(this.parts.host.logsDirectory, this.#instance(id).record.id), tail);
+  }
+
+  socketPath(tenant: string): string {
+    return this.parts.directories.tenantSocket(tenant);
+  }
+
+  /** Sends a terminating signal now and SIGKILL after the grace, unless the process ends before. */
+  stop(instance: Instance, signal: NodeJS.Signals | number, reason: ExitReason, graceMs = STOP_GRACE_MS): void {
+    instance.signal(signal, reason);
+    const timer = setTimeout(() => instance.signal("SIGKILL", reason), graceMs);
+    timer.unref();
+    void instance.exited.then(() => clearTimeout(timer));
+  }
+
+  /**
+   * Makes a container from a sandbox that is ready, or from a new one.
+   * Errors: `LIMIT_REACHED` (max_instances), `NOT_FOUND` (image), `INVALID_INPUT` (entrypoint), `CONFLICT` (the name is running).
+   */
+  async create(tenant: TenantHost, name: string, request: CreateRequest): Promise<Instance> {
+    const { containerClass, durableObjectId } = parseContainerName(tenant.config, name);
+    const previous = tenant.containers.get(name);
+    if (previous?.live) throw new LongshoreError("CONFLICT", `The container ${name} is ${previous.status}.`);
+    const release = tenant.reserve(name, containerClass);
+    try {
+      const image = await this.parts.images.prepare(containerClass.image);
+      const key = poolKey(image, containerClass);
+      const sandbox = this.#pool.take(key) ?? (await createSandbox(this.parts.host, randomUUID(), image, containerClass.size));
+      const record = this.#record(tenant, name, containerClass, durableObjectId, sandbox, request);
+      const missing = missingExecutable(sandbox, record);
+      if (missing !== undefined) {
+        await this.#removeSandbox(sandbox);
+        throw missing;
+      }
+      this.parts.records.write(record);
+      if (previous !== undefined) void this.#tracked(this.#forget(tenant, previous));
+      return this.adopt(tenant, record, sandbox);
+    } finally {
+      release();
+    }
+  }
+
+  /** Takes a container into the books: one just made, or one found after a restart. */
+  adopt(tenant: TenantHost, record: InstanceRecord, sandbox: InstanceSandbox): Instance {
+    const instance = new Instance(record, sandbox, {
+      save: (changed) => this.parts.records.write(changed),
+      throttle: (id, vcpu) => this.parts.host.cgroups.setCpuQuota(id, vcpu),
+    });
+    this.byId.set(record.id, instance);
+    tenant.containers.set(record.name, instance);
+    return instance;
+  }
+
+  /** Ends a container at once, and removes everything of it. */
+  async remove(tenant: TenantHost, instance: Instance): Promise<void> {
+    if (instance.live) {
+      instance.signal("SIGKILL", "signal");
+      await instance.exited;
+    }
+    await this.#forget(tenant, instance);
+  }
+
+  /** A process under conmon has ended: a container's, or that of a sandbox still in the pool. */
+  processEnded(id: string, code: number): void {
+    const instance = this.byId.get(id);
+    if (instance === undefined) this.#pool.discard(id);
+    void this.#tracked(instance === undefined ? this.#cleanUp(id) : this.#recordEnd(instance, code));
+  }
+
+  /** Sets what the pool keeps ready from the tenants' classes. Images that are not unpacked yet are unpacked first. */
+  async refreshPool(): Promise<void> {
+    const wanted = [];
+    this.#recipes.clear();
+    for (const tenant of this.tenants.values()) {
+      for (const containerClass of tenant.config.classes) {
+        const image = await this.parts.images.prepare(containerClass.image).catch((error: unknown) => {
+          this.parts.log("an image is not ready", { image: containerClass.image, error: String(error) });
+          return undefined;
+        });
+        if (image === undefined) continue;
+        const key = poolKey(image, containerClass);
+        this.#recipes.set(key, { image, containerClass });
+        wanted.push({ key, depth: Math.min(this.parts.poolDepth, containerClass.maxInstances) });
+      }
+    }
+    await this.#pool.want(wanted);
+  }
+
+  /** Resolves when the pool is full and every ended container is cleaned up. */
+  async settled(): Promise<void> {
+    await this.#pool.filled();
+    while (this.#cleanups.size > 0) await Promise.all(this.#cleanups);
+  }
+
+  /** Ends every container and leaves nothing: for the end of the whole installation's run, not for a restart of the engine. */
+  async shutdown(): Promise<void> {
+    await Promise.all(
+      [...this.tenants.values()].flatMap((tenant) => [...tenant.containers.values()].map((instance) => this.remove(tenant, instance))),
+    );
+    await this.#pool.close();
+    await this.settled();
+    await this.parts.host.cgroups.removeParent();
+    await Promise.all([...this.tenants.values()].map((tenant) => tenant[Symbol.asyncDispose]()));
+  }
+
+  async #createPooled(key: string): Promise<Sandbox> {
+    const recipe = this.#recipes.get(key);
+    if (recipe === undefined) throw new LongshoreError("NOT_FOUND", `No class needs a sandbox of ${key} any more.`);
+    return await createSandbox(this.parts.host, randomUUID(), recipe.image, recipe.containerClass.size);
+  }
+
+  async #removeSandbox(sandbox: Sandbox): Promise<void> {
+    sandbox.network[Symbol.dispose]();
+    await this.#cleanUp(sandbox.id);
+  }
+
+  async #recordEnd(instance: Instance, code: number): Promise<void> {
+    const { id, stopReason } = instance.record;
+    const lastLines = await tailLog(join(this.parts.host.logsDirectory, id), LAST_LINES);
+    const reason = exitReason(code, stopReason, this.parts.host.cgroups.oomKills(id));
+    instance.end({ code, reason, at: new Date().toISOString(), lastLines });
+    await removeSandbox(this.parts.host, id, undefined);
+  }
+
+  async #cleanUp(id: string): Promise<void> {
+    await removeSandbox(this.parts.host, id, undefined);
+    await rm(join(this.parts.host.logsDirectory, id), { force: true });
+  }
+
+  async #forget(tenant: TenantHost, instance: Instance): Promise<void> {
+    const { id, name } = instance.record;
+    this.byId.delete(id);
+    if (tenant.containers.get(name) === instance) tenant.containers.delete(name);
+    await this.#cleanUp(id);
+    await this.parts.records.remove(id);
+  }
+
+  /** Failures of what nobody waits for are logged; the sweep at the next start tries again. */
+  async #tracked(work: Promise<void>): Promise<void> {
+    const tracked = work.catch((error: unknown) => this.parts.log("cleaning up failed", { error: String(error) }));
+    this.#cleanups.add(tracked);
+    await tracked;
+    this.#cleanups.delete(tracked);
+  }
+
+  #record(
+    tenant: TenantHost,
+    name: string,
+    containerClass: ContainerClass,
+    durableObjectId: string,
+    sandbox: Sandbox,
+    request: CreateRequest,
+  ): InstanceRecord {
+    const { config } = sandbox.image;
+    return {
+      id: sandbox.id,
+      name,
+      tenant: tenant.config.id,
+      namespaceId: containerClass.namespaceId,
+      durableObjectId,
+      applicationId: containerClass.applicationId,
+      version: containerClass.version,
+      vcpu: containerClass.size.vcpu,
+      image: containerClass.image,
+      imageDigest: sandbox.image.digest,
+      createdAt: new Date().toISOString(),
+      argv: instanceCommand(config, request.command),
+      environment: instanceEnvironment({
+        image: config,
+        home: sandbox.identity.home,
+        hostname: sandbox.id.slice(0, 12),
+        requested: request.environment,
+        containerClass,
+        instanceId: sandbox.id,
+        durableObjectId,
+      }),
+      process: sandbox.process,
+      status: "created",
+    };
+  }
+
+  #tenant(id: string): TenantHost {
+    const tenant = this.tenants.get(id);
+    if (tenant === undefined) throw new LongshoreError("NOT_FOUND", `The engine has no tenant "${id}".`);
+    return tenant;
+  }
+
+  #instance(id: string): Instance {
+    const instance = this.byId.get(id);
+    if (instance === undefined) throw new LongshoreError("NOT_FOUND", `There is no container instance ${id}.`);
+    return instance;
+  }
+}
+
+function poolKey(image: PreparedImage, { size }: ContainerClass): string {
+  return `${image.digest} ${size.vcpu}/${size.memoryMib}/${size.diskMb}`;
+}
+
+/** Found before the start, so that the answer can say which file is missing rather than "exited with 127". */
+function missingExecutable(sandbox: Sandbox, record: InstanceRecord): LongshoreError | undefined {
+  const [program] = record.argv;
+  const hint = "Correct ENTRYPOINT or CMD in the Dockerfile, or `entrypoint` in the Container class, and deploy again.";
+  if (program === undefined)
+    return new LongshoreError("INVALID_INPUT", `The image ${record.image} has no ENTRYPOINT and no CMD.`, { hint });
+  const { workingDirectory } = sandbox.image.config;
+  if (executableInRoot(`/proc/${sandbox.process.pid}/root`, program, workingDirectory, record.environment.PATH ?? "")) return undefined;
+  return new LongshoreError("INVALID_INPUT", `The entrypoint "${program}" is not an executable file in the image ${record.image}.`, {
+    hint,
+  });
+}

@@ -1,0 +1,59 @@
+import type { Engine, ExitReason, Tenant } from "@longshore/contract";
+import type { Route } from "./router.js";
+
+/**
+ * The engine as the server on the same machine calls it: the {@link Engine} interface over a unix socket that only root and the server can open.
+ * Its callers are ours, so bodies are taken at their word.
+ */
+export function adminRoutes(engine: Engine): Route[] {
+  return [
+    {
+      method: "PUT",
+      path: /^\/tenants\/([^/]+)$/,
+      handle: async ({ body }) => {
+        await engine.putTenant((await body()) as Tenant);
+        return { status: 204 };
+      },
+    },
+    {
+      method: "DELETE",
+      path: /^\/tenants\/([^/]+)$/,
+      handle: async ({ parameters: [id = ""] }) => {
+        await engine.deleteTenant(id);
+        return { status: 204 };
+      },
+    },
+    {
+      method: "PUT",
+      path: /^\/tenants\/([^/]+)\/gate$/,
+      handle: async ({ parameters: [id = ""], body }) => {
+        await engine.setGate(id, ((await body()) as { shut: boolean }).shut);
+        return { status: 204 };
+      },
+    },
+    {
+      method: "POST",
+      path: /^\/images\/prepare$/,
+      handle: async ({ body }) => ({ status: 200, body: await engine.prepareImage(((await body()) as { image: string }).image) }),
+    },
+    {
+      method: "GET",
+      path: /^\/instances$/,
+      handle: async ({ query }) => ({ status: 200, body: await engine.instances(query.get("tenant") ?? undefined) }),
+    },
+    {
+      method: "POST",
+      path: /^\/instances\/([^/]+)\/stop$/,
+      handle: async ({ parameters: [id = ""], body }) => {
+        const { reason, graceMs } = (await body()) as { reason: ExitReason; graceMs: number };
+        await engine.stopInstance(id, reason, graceMs);
+        return { status: 204 };
+      },
+    },
+    {
+      method: "GET",
+      path: /^\/instances\/([^/]+)\/logs$/,
+      handle: async ({ parameters: [id = ""], query }) => ({ status: 200, body: await engine.logs(id, Number(query.get("tail") ?? 100)) }),
+    },
+  ];
+}

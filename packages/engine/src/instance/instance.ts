@@ -1,0 +1,121 @@
+import type { ExitReason, ExitRecord, InstanceInfo, InstanceStatus } from "@longshore/contract";
+import { LongshoreError } from "@longshore/contract";
+import type { NetworkNamespace } from "../network/namespace.js";
+import type { LateCommand } from "../sandbox/late-command.js";
+import { signalProcess } from "../sys/process.js";
+import type { InstanceRecord } from "./record.js";
+import { type InstanceEvent, nextStatus } from "./state.js";
+
+export interface InstanceActions {
+  /** Makes the record durable. */
+  save(record: InstanceRecord): void;
+  /** Applies the CPU quota: from now on the instance gets what its type says. */
+  throttle(id: string, vcpu: number): void;
+}
+
+/** The parts of a sandbox that an instance uses. After a re-adoption there is nothing to launch any more. */
+export interface InstanceSandbox {
+  /** `undefined` once the process has ended. */
+  readonly network: NetworkNamespace | undefined;
+  launch?(command: LateCommand): void;
+}
+
+/** Applications that open no port get their quota after this time. */
+const BOOST_MS = 20_000;
+
+/** One life of one container. All changes of state go through {@link InstanceEvent}s. */
+export class Instance {
+  readonly record: InstanceRecord;
+  /** Resolves when the process has ended and its end is recorded. */
+  readonly exited: Promise<ExitRecord>;
+  /** Ports that have accepted a connection in this life. */
+  readonly openPorts = new Set<number>();
+  readonly #sandbox: InstanceSandbox;
+  readonly #actions: InstanceActions;
+  readonly #boost: AbortController = new AbortController();
+  #resolveExited: (exit: ExitRecord) => void = () => undefined;
+
+  constructor(record: InstanceRecord, sandbox: InstanceSandbox, actions: InstanceActions) {
+    this.record = record;
+    this.#sandbox = sandbox;
+    this.#actions = actions;
+    this.exited = new Promise((resolve) => {
+      this.#resolveExited = resolve;
+    });
+    if (record.exit !== undefined) this.#resolveExited(record.exit);
+  }
+
+  get status(): InstanceStatus {
+    return this.record.status;
+  }
+
+  /** The container's network; `undefined` when it has ended. */
+  get network(): NetworkNamespace | undefined {
+    return this.live ? this.#sandbox.network : undefined;
+  }
+
+  /** True while a process of it may exist. */
+  get live(): boolean {
+    return this.status !== "exited";
+  }
+
+  get info(): InstanceInfo {
+    const { id, tenant, namespaceId, durableObjectId, applicationId, version, image, status, createdAt, exit } = this.record;
+    const common = { id, tenant, namespaceId, durableObjectId, applicationId, version, image, status, createdAt };
+    return exit === undefined ? common : { ...common, exit };
+  }
+
+  /** Lets the sandbox become the container's command. Errors: `CONFLICT` when it was started before. */
+  start(): void {
+    if (nextStatus(this.status, "start") === undefined || this.#sandbox.launch === undefined) {
+      throw new LongshoreError("CONFLICT", `The container ${this.record.name} was started before; it is ${this.status}.`);
+    }
+    this.record.startedAt = new Date().toISOString();
+    this.#move("start");
+    this.#sandbox.launch({ argv: this.record.argv, environment: this.record.environment });
+    const timer = setTimeout(() => this.#throttle(), BOOST_MS);
+    timer.unref();
+    this.#boost.signal.addEventListener("abort", () => clearTimeout(timer));
+  }
+
+  /** A port accepted a connection. The first time, the start is over. */
+  ready(port: number): void {
+    this.openPorts.add(port);
+    if (this.status !== "starting") return;
+    this.#move("ready");
+    this.#throttle();
+  }
+
+  /** Sends a signal. With a terminating one, `reason` is what the exit will be put down to. Returns false when the process has ended. */
+  signal(signal: NodeJS.Signals | number, reason: ExitReason): boolean {
+    if (!this.live) return false;
+    if (nextStatus(this.status, "stop") !== undefined) {
+      this.record.stopReason ??= reason;
+      this.#move("stop");
+    }
+    return signalProcess(this.record.process, signal);
+  }
+
+  /** The process has ended. Idempotent. */
+  end(exit: ExitRecord): void {
+    if (!this.live) return;
+    this.record.exit = exit;
+    this.#move("exit");
+    this.#boost.abort();
+    this.#sandbox.network?.[Symbol.dispose]();
+    this.#resolveExited(exit);
+  }
+
+  #throttle(): void {
+    this.#boost.abort();
+    if (this.live) this.#actions.throttle(this.record.id, this.record.vcpu);
+  }
+
+  #move(event: InstanceEvent): void {
+    const next = nextStatus(this.status, event);
+    if (next === undefined)
+      throw new LongshoreError("CONFLICT", `A container that is ${this.status} cannot ${event} (${this.record.name}).`);
+    this.record.status = next;
+    this.#actions.save(this.record);
+  }
+}

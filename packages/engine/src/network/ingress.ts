@@ -1,0 +1,144 @@
+import { readFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { isErrno } from "@longshore/contract";
+import type { Instance } from "../instance/instance.js";
+
+/** What a connection that can never succeed is answered with: the Container class decides by `code` and shows `message`. */
+export interface IngressRefusal {
+  readonly code: "CONTAINER_EXITED" | "PORT_NOT_LISTENING" | "NOT_RUNNING";
+  readonly message: string;
+  readonly exitCode?: number;
+  readonly lastLines?: readonly string[];
+}
+
+/** A port that has not opened this long after it was asked for will not open. The same as the Container class's own limit (spec 02). */
+const HOLD_MS = 20_000;
+/** While an application boots, a connect to its own loopback is tried again this often: it costs 30 µs, and nothing tells when a port opens. */
+const RETRY_MS = { first: 1, last: 8 };
+
+/**
+ * The door to one container: workerd sends `CONNECT 127.0.0.1:<port>` here. The connection is held until the port listens, so that nobody polls
+ * through the whole stack, and refused only when it cannot succeed: the container ended, or the port did not open in time.
+ */
+export class Ingress implements AsyncDisposable {
+  readonly #server: Server;
+  readonly #current: () => Instance | undefined;
+
+  private constructor(current: () => Instance | undefined) {
+    this.#current = current;
+    this.#server = createServer((request, response) => {
+      request.resume();
+      // workerd configures the egress side here. Outbound traffic is not carried yet: containers have loopback only, so nothing can leak.
+      response.writeHead(200, { "content-length": 0 }).end();
+    });
+    this.#server.on("connect", (request, socket, head) => void this.#connect(request.url ?? "", socket as Socket, head));
+  }
+
+  /** Listens on loopback. `port` 0 picks one; after a restart the same port must be taken again, since workerd remembers it. */
+  static async listen(port: number, current: () => Instance | undefined): Promise<Ingress> {
+    const ingress = new Ingress(current);
+    await new Promise<void>((resolve, reject) => {
+      ingress.#server.once("error", reject);
+      ingress.#server.listen(port, "127.0.0.1", resolve);
+    });
+    return ingress;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.close();
+    this.#server.closeAllConnections();
+  }
+
+  async #connect(target: string, client: Socket, head: Buffer): Promise<void> {
+    const gone = new AbortController();
+    client.on("error", () => gone.abort());
+    client.on("close", () => gone.abort());
+    client.setNoDelay(true);
+    const port = Number(target.slice(target.lastIndexOf(":") + 1));
+    const outcome = await this.#reach(port, gone.signal);
+    if (gone.signal.aborted) {
+      if (outcome !== undefined && !("code" in outcome)) outcome.destroy();
+      return;
+    }
+    if (outcome === undefined) return;
+    if ("code" in outcome) refuse(client, outcome);
+    else join(client, outcome, head);
+  }
+
+  /** A connection to the port, or why there will be none. */
+  async #reach(port: number, signal: AbortSignal): Promise<Socket | IngressRefusal | undefined> {
+    const deadline = Date.now() + HOLD_MS;
+    for (let pause = RETRY_MS.first; !signal.aborted; pause = Math.min(pause * 2, RETRY_MS.last)) {
+      const instance = this.#current();
+      if (instance === undefined || instance.status === "created") {
+        return { code: "NOT_RUNNING", message: "The container is not running." };
+      }
+      const { exit } = instance.record;
+      if (exit !== undefined) return exitRefusal(port, exit.code, exit.reason, exit.lastLines);
+      const socket = instance.network?.connect(port);
+      if (socket !== undefined) {
+        instance.ready(port);
+        return socket;
+      }
+      if (Date.now() >= deadline || instance.openPorts.has(port)) return notListening(port, instance);
+      await delay(pause);
+    }
+    return undefined;
+  }
+}
+
+function exitRefusal(port: number, exitCode: number, reason: string, lastLines: readonly string[]): IngressRefusal {
+  const why = reason === "oom" ? " because it ran out of memory" : "";
+  const message = `The container exited with code ${exitCode}${why} and serves port ${port} no more.`;
+  return { code: "CONTAINER_EXITED", message, exitCode, lastLines };
+}
+
+function notListening(port: number, instance: Instance): IngressRefusal {
+  const ports = listeningPorts(instance.record.process.pid);
+  const offered = ports.length === 0 ? "It listens on no port." : `It listens on ${ports.join(", ")}.`;
+  return { code: "PORT_NOT_LISTENING", message: `Nothing listens on port ${port} in the container. ${offered}` };
+}
+
+/** TCP ports in state LISTEN in a process's network namespace. */
+function listeningPorts(pid: number): number[] {
+  const found = new Set<number>();
+  for (const table of ["tcp", "tcp6"]) {
+    try {
+      for (const line of readFileSync(`/proc/${pid}/net/${table}`, "utf8").split("\n").slice(1)) {
+        const [, local, , state] = line.trim().split(/\s+/);
+        if (state === "0A" && local !== undefined) found.add(Number.parseInt(local.slice(local.lastIndexOf(":") + 1), 16));
+      }
+    } catch (error) {
+      if (!isErrno(error, "ENOENT") && !isErrno(error, "ESRCH")) throw error;
+    }
+  }
+  return [...found].sort((a, b) => a - b);
+}
+
+function refuse(client: Duplex, refusal: IngressRefusal): void {
+  const body = JSON.stringify(refusal);
+  client.end(
+    `HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
+}
+
+/** Couples both directions; each side's end and failure reaches the other. */
+function join(client: Socket, app: Socket, head: Buffer): void {
+  app.on("error", () => client.destroy());
+  app.on("close", () => client.destroy());
+  client.on("close", () => app.destroy());
+  client.write("HTTP/1.1 200 Connection Established\r\n\r\n");
+  if (head.length > 0) app.write(head);
+  client.pipe(app);
+  app.pipe(client);
+}
+
+function delay(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,166 @@
+import { createHash } from "node:crypto";
+import { chmodSync, chownSync, existsSync, mkdirSync, rmSync } from "node:fs";
+import { copyFile, mkdir, readdir, rename } from "node:fs/promises";
+import { createServer, type Server } from "node:http";
+import { join } from "node:path";
+import { LongshoreError, type Tenant } from "@longshore/contract";
+import { CgroupTree } from "./cgroup/cgroup.js";
+import { EngineDirectories } from "./directories.js";
+import { ContainerEngine, type Log } from "./engine.js";
+import { adminRoutes } from "./http/admin-api.js";
+import { dockerRoutes } from "./http/docker-api.js";
+import { routesHandler } from "./http/router.js";
+import { ImageStore } from "./image/store.js";
+import type { ImageSource } from "./image/types.js";
+import { ExitWatch } from "./instance/exit-watch.js";
+import { RecordStore } from "./instance/record.js";
+import { recover } from "./recovery.js";
+import { DEFAULT_CAPABILITIES } from "./sandbox/oci-spec.js";
+import { seccompFor } from "./sandbox/seccomp.js";
+import { enterPrivateMountNamespace } from "./sys/mount-namespace.js";
+import { TenantHost } from "./tenant/tenant-host.js";
+
+export interface EngineSettings {
+  readonly dataDirectory: string;
+  /** For sockets and what ends with the machine; its path must be short, since a socket's name has at most 107 bytes. */
+  readonly runDirectory: string;
+  readonly images: ImageSource;
+  /** Absolute path of an OCI runtime: crun, runc, or one that takes the same arguments. */
+  readonly runtime: string;
+  /** Sandboxes kept ready for each class. */
+  readonly poolDepth: number;
+  /** Open files of a container's process. */
+  readonly openFiles: number;
+  /** Who may open the sockets besides root: the server and its workerds. */
+  readonly socketOwner?: { readonly uid: number; readonly gid: number };
+  readonly log: Log;
+}
+
+export interface OpenEngine extends AsyncDisposable {
+  readonly engine: ContainerEngine;
+  readonly directories: EngineDirectories;
+  /** Ends every container, and leaves nothing behind. Without it, disposing leaves them running for the next engine to take back. */
+  shutdown(): Promise<void>;
+}
+
+/**
+ * Starts the engine of this machine: takes back what runs, sweeps what is left over, listens. Must run on the main thread of a process of root's
+ * that does nothing else, since it moves that process into a mount namespace of its own.
+ */
+export async function openEngine(settings: EngineSettings): Promise<OpenEngine> {
+  enterPrivateMountNamespace();
+  const directories = new EngineDirectories(settings.dataDirectory, settings.runDirectory);
+  await prepareDirectories(directories);
+  const engine = new ContainerEngine(await buildParts(settings, directories), async (current, tenant) => {
+    const host = new TenantHost(directories, tenant);
+    await host.save();
+    await serveTenant(settings, directories, current, host);
+    return host;
+  });
+  await restoreTenants(settings, directories, engine);
+  await recover(engine);
+  const exits = new ExitWatch(directories.exits, (id, code) => engine.processEnded(id, code));
+  await exits.start();
+  const admin = await listen(settings, directories.adminSocket, createServer(routesHandler(adminRoutes(engine))));
+  void engine.refreshPool();
+  const close = async () => {
+    admin.close();
+    admin.closeAllConnections();
+    rmSync(directories.adminSocket, { force: true });
+  };
+  return {
+    engine,
+    directories,
+    async shutdown() {
+      await close();
+      await engine.shutdown();
+      exits[Symbol.dispose]();
+    },
+    async [Symbol.asyncDispose]() {
+      await close();
+      exits[Symbol.dispose]();
+      await Promise.all([...engine.tenants.values()].map((tenant) => tenant[Symbol.asyncDispose]()));
+    },
+  };
+}
+
+async function buildParts(settings: EngineSettings, directories: EngineDirectories) {
+  // One parent for each installation: two of them on a machine never sweep each other's.
+  const installation = createHash("sha256").update(directories.data).digest("hex").slice(0, 8);
+  return {
+    directories,
+    images: await ImageStore.open(directories.images, settings.images),
+    records: new RecordStore(directories.records),
+    poolDepth: settings.poolDepth,
+    log: settings.log,
+    host: {
+      directory: directories.sandboxes,
+      layersDirectory: join(directories.images, "layers"),
+      exitsDirectory: directories.exits,
+      logsDirectory: directories.logs,
+      busybox: directories.busybox,
+      runtime: { program: settings.runtime, options: [`--root=${directories.runtimeState}`, "--cgroup-manager=cgroupfs"] },
+      cgroups: CgroupTree.detect(`longshore-${installation}`),
+      seccomp: seccompFor(DEFAULT_CAPABILITIES),
+      openFiles: settings.openFiles,
+    },
+  };
+}
+
+const BUSYBOX_CANDIDATES = ["/bin/busybox", "/usr/bin/busybox"];
+
+async function prepareDirectories(directories: EngineDirectories): Promise<void> {
+  for (const path of [directories.sandboxes, directories.records, directories.logs, directories.tenants, directories.runtimeState]) {
+    await mkdir(path, { recursive: true, mode: 0o700 });
+  }
+  await mkdir(directories.exits, { recursive: true, mode: 0o700 });
+  chmodSync(directories.run, 0o711);
+  const busybox = BUSYBOX_CANDIDATES.find((path) => existsSync(path));
+  if (busybox === undefined)
+    throw new LongshoreError("UNAVAILABLE", "There is no busybox on this machine.", { hint: "Install the package busybox-static." });
+  // By rename: sandboxes of an engine before this one may be running the file that is there.
+  await copyFile(busybox, `${directories.busybox}.partial`);
+  chmodSync(`${directories.busybox}.partial`, 0o755);
+  await rename(`${directories.busybox}.partial`, directories.busybox);
+}
+
+async function restoreTenants(settings: EngineSettings, directories: EngineDirectories, engine: ContainerEngine): Promise<void> {
+  for (const name of await readdir(directories.tenants)) {
+    if (!name.endsWith(".json")) continue;
+    const { tenant, ingressPorts } = TenantHost.read(join(directories.tenants, name));
+    const host = new TenantHost(directories, tenant);
+    engine.tenants.set(tenant.id, host);
+    for (const [container, port] of Object.entries(ingressPorts)) {
+      await host.openIngress(container, port).catch((error: unknown) => {
+        settings.log("an ingress port is taken by another process; the container's Worker will open a new one", {
+          container,
+          port,
+          error: String(error),
+        });
+      });
+    }
+    await serveTenant(settings, directories, engine, host);
+  }
+}
+
+async function serveTenant(
+  settings: EngineSettings,
+  directories: EngineDirectories,
+  engine: ContainerEngine,
+  host: TenantHost,
+): Promise<void> {
+  host.serve(await listen(settings, directories.tenantSocket(host.config.id), createServer(routesHandler(dockerRoutes(engine, host)))));
+}
+
+/** Listens on a unix socket that root and the socket owner can open; what an engine that was killed left of it is replaced. */
+async function listen(settings: EngineSettings, path: string, server: Server): Promise<Server> {
+  rmSync(path, { force: true });
+  mkdirSync(join(path, ".."), { recursive: true });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(path, resolve);
+  });
+  chmodSync(path, 0o600);
+  if (settings.socketOwner !== undefined) chownSync(path, settings.socketOwner.uid, settings.socketOwner.gid);
+  return server;
+}

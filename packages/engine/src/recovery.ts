@@ -1,0 +1,58 @@
+import { readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { ContainerEngine } from "./engine.js";
+import type { InstanceRecord } from "./instance/record.js";
+import { NetworkNamespace } from "./network/namespace.js";
+import { removeSandbox } from "./sandbox/sandbox.js";
+import { isAlive } from "./sys/process.js";
+import type { TenantHost } from "./tenant/tenant-host.js";
+
+/** The exit code of a container whose end nobody saw. */
+const UNKNOWN_EXIT_CODE = 255;
+
+/**
+ * After the engine was away: takes every running container back, and removes what belongs to none — sandboxes of the old pool, cgroups, logs,
+ * and what was half made when the engine was killed. The order matters: first the records, then everything they do not name.
+ */
+export async function recover(engine: ContainerEngine): Promise<void> {
+  const { records, host } = engine.parts;
+  const ended = new Set(await readdir(host.exitsDirectory));
+  const known = new Set<string>();
+  for (const record of await records.readAll()) {
+    const tenant = engine.tenants.get(record.tenant);
+    if (tenant === undefined) {
+      await records.remove(record.id);
+      continue;
+    }
+    known.add(record.id);
+    takeBack(engine, tenant, record, ended.has(record.id));
+  }
+  await sweep(engine, known);
+}
+
+function takeBack(engine: ContainerEngine, tenant: TenantHost, record: InstanceRecord, ended: boolean): void {
+  if (record.status === "exited") {
+    engine.adopt(tenant, record, { network: undefined });
+    return;
+  }
+  if (!ended && isAlive(record.process)) {
+    const instance = engine.adopt(tenant, record, { network: NetworkNamespace.ofProcess(record.process.pid) });
+    // Between the record's "starting" and the write that lets the shim go, the shim goes by itself; between "created" and that, it never does.
+    if (record.status === "stopping") engine.stop(instance, "SIGTERM", record.stopReason ?? "signal");
+    return;
+  }
+  const instance = engine.adopt(tenant, record, { network: undefined });
+  // With an exit code waiting, the exit watch reports it; without, nobody will.
+  if (!ended) instance.end({ code: UNKNOWN_EXIT_CODE, reason: "lost", at: new Date().toISOString(), lastLines: [] });
+}
+
+async function sweep(engine: ContainerEngine, known: ReadonlySet<string>): Promise<void> {
+  const { host, log } = engine.parts;
+  const found = new Set([...(await readdir(host.directory)), ...(await host.cgroups.ids()), ...(await readdir(host.exitsDirectory))]);
+  for (const id of found) {
+    const live = engine.byId.get(id)?.live === true;
+    if (live || id.includes(".")) continue;
+    await removeSandbox(host, id, undefined).catch((error: unknown) => log("sweeping a sandbox failed", { id, error: String(error) }));
+  }
+  for (const id of await readdir(host.logsDirectory)) if (!known.has(id)) await rm(join(host.logsDirectory, id), { force: true });
+}

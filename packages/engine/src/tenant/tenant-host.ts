@@ -1,0 +1,135 @@
+import { readFileSync } from "node:fs";
+import { mkdir, open, rename, rm } from "node:fs/promises";
+import type { Server } from "node:http";
+import { dirname, join } from "node:path";
+import { type ContainerClass, LongshoreError, type Tenant } from "@longshore/contract";
+import type { EngineDirectories } from "../directories.js";
+import type { Instance } from "../instance/instance.js";
+import { Ingress } from "../network/ingress.js";
+
+/** What the engine keeps of a tenant on disk. */
+export interface TenantState {
+  readonly tenant: Tenant;
+  /** Container name → the loopback port of its ingress, which workerd remembers for as long as it lives. */
+  readonly ingressPorts: Readonly<Record<string, number>>;
+}
+
+/** One application's containers, their ingress ports, and the socket that its workerd talks to. */
+export class TenantHost implements AsyncDisposable {
+  config: Tenant;
+  /** Shut while the tenant's workerd is replaced: its farewell must not end the containers. */
+  gateShut = false;
+  /** The current life of each container, by the name that workerd uses. */
+  readonly containers = new Map<string, Instance>();
+  readonly ingresses = new Map<string, Ingress>();
+  readonly #directories: EngineDirectories;
+  readonly #starting = new Map<string, ContainerClass>();
+  #server: Server | undefined;
+  #saving: Promise<void> = Promise.resolve();
+
+  constructor(directories: EngineDirectories, config: Tenant) {
+    this.#directories = directories;
+    this.config = config;
+  }
+
+  static file(directories: EngineDirectories, id: string): string {
+    return join(directories.tenants, `${id}.json`);
+  }
+
+  static read(file: string): TenantState {
+    return JSON.parse(readFileSync(file, "utf8")) as TenantState;
+  }
+
+  /** Attaches the Docker API server that listens for this tenant. */
+  serve(server: Server): void {
+    this.#server = server;
+  }
+
+  async update(config: Tenant): Promise<void> {
+    this.config = config;
+    await this.save();
+  }
+
+  /** Makes configuration and ports durable. Calls are written one after the other. */
+  async save(): Promise<void> {
+    this.#saving = this.#saving.then(() => this.#write());
+    await this.#saving;
+  }
+
+  /** Opens the door of a container; with `port`, the one it had before. */
+  async openIngress(name: string, port = 0): Promise<Ingress> {
+    const existing = this.ingresses.get(name);
+    if (existing !== undefined) return existing;
+    const ingress = await Ingress.listen(port, () => this.containers.get(name));
+    this.ingresses.set(name, ingress);
+    if (port === 0) await this.save();
+    return ingress;
+  }
+
+  async closeIngress(name: string): Promise<boolean> {
+    const ingress = this.ingresses.get(name);
+    if (ingress === undefined) return false;
+    this.ingresses.delete(name);
+    await ingress[Symbol.asyncDispose]();
+    await this.save();
+    return true;
+  }
+
+  /**
+   * Counts a container in before it exists, so that concurrent starts cannot pass the limit together. Call the result when it exists, or will not.
+   * Errors: `LIMIT_REACHED`, `CONFLICT` when the same container is being made already.
+   */
+  reserve(name: string, containerClass: ContainerClass): () => void {
+    if (this.#starting.has(name)) throw new LongshoreError("CONFLICT", `The container ${name} is being created.`);
+    const ofClass = (candidate: { namespaceId: string }) => candidate.namespaceId === containerClass.namespaceId;
+    const running = [...this.containers.values()].filter((instance) => instance.live && ofClass(instance.record)).length;
+    const starting = [...this.#starting.values()].filter(ofClass).length;
+    if (running + starting >= containerClass.maxInstances) {
+      // The first words are those that users of the public platform's class match on.
+      throw new LongshoreError(
+        "LIMIT_REACHED",
+        `There is no container instance that can be provided to this Durable Object: ${running + starting} of at most ${containerClass.maxInstances} instances of ${containerClass.applicationName} run.`,
+        { hint: "Raise max_instances in the Wrangler configuration and deploy, or let instances sleep sooner." },
+      );
+    }
+    this.#starting.set(name, containerClass);
+    return () => this.#starting.delete(name);
+  }
+
+  /** Stops listening; state on disk stays. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server?.close();
+    this.#server?.closeAllConnections();
+    await Promise.all([...this.ingresses.values()].map((ingress) => ingress[Symbol.asyncDispose]()));
+    await rm(this.#directories.tenantSocket(this.config.id), { force: true });
+  }
+
+  /** Stops listening and forgets the tenant. */
+  async delete(): Promise<void> {
+    await this[Symbol.asyncDispose]();
+    await this.#saving;
+    await rm(TenantHost.file(this.#directories, this.config.id), { force: true });
+  }
+
+  async #write(): Promise<void> {
+    const ports = Object.fromEntries([...this.ingresses].map(([name, ingress]) => [name, ingress.port]));
+    const file = TenantHost.file(this.#directories, this.config.id);
+    await mkdir(dirname(file), { recursive: true });
+    await using handle = await open(`${file}.partial`, "w", 0o600);
+    await handle.writeFile(JSON.stringify({ tenant: this.config, ingressPorts: ports } satisfies TenantState));
+    await rename(`${file}.partial`, file);
+  }
+}
+
+/** `workerd-[<session>-]<namespace id>-<object id>`: the only names that a tenant may use, and only with its own classes. */
+export function parseContainerName(tenant: Tenant, name: string): { containerClass: ContainerClass; durableObjectId: string } {
+  const match = /^workerd-(?:[0-9a-f]{16}-)?([0-9a-f]{32})-([0-9a-f]{64})$/.exec(name);
+  const containerClass = tenant.classes.find((candidate) => candidate.namespaceId === match?.[1]);
+  const durableObjectId = match?.[2];
+  if (containerClass === undefined || durableObjectId === undefined) {
+    throw new LongshoreError("NOT_FOUND", `The application "${tenant.id}" has no container class for "${name}".`, {
+      hint: "Deploy the application with wrangler, so that its container application exists.",
+    });
+  }
+  return { containerClass, durableObjectId };
+}
