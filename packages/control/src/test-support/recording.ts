@@ -150,6 +150,15 @@ export function digestOf(hexDigit: string): string {
   return `sha256:${hexDigit.repeat(64)}`;
 }
 
+/** A promise that a test resolves when it likes. */
+export function deferred(): { promise: Promise<void>; resolve: () => void } {
+  let settle: () => void = () => undefined;
+  const promise = new Promise<void>((resolve) => {
+    settle = resolve;
+  });
+  return { promise, resolve: () => settle() };
+}
+
 /** Waits until `condition` holds. Errors: `TIMEOUT` after ten seconds. */
 export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = Date.now() + 10_000;

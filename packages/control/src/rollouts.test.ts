@@ -1,0 +1,214 @@
+import assert from "node:assert/strict";
+import { after, before, beforeEach, describe, test } from "node:test";
+import type { ContainerClass } from "@longshore/contract";
+import { ACCOUNT, type Answer, containerForm, Harness, REGISTRY } from "./test-support/harness.js";
+import { deferred, digestOf, until } from "./test-support/recording.js";
+
+const ONE = `${REGISTRY}/${ACCOUNT}/app:one`;
+const TWO = `${REGISTRY}/${ACCOUNT}/app:two`;
+
+describe("containers applications", () => {
+  let harness: Harness;
+  let application: string;
+  let script: string;
+  let count = 0;
+
+  before(async () => {
+    harness = await Harness.start();
+  });
+  after(() => harness[Symbol.asyncDispose]());
+
+  beforeEach(async () => {
+    script = `app-${count++}`;
+    harness.engine.stops.length = 0;
+    harness.engine.beforeStop = async () => undefined;
+    application = (await createApplication(script, script)).result.id;
+  });
+
+  async function namespaceOf(name: string): Promise<string> {
+    const { result } = await harness.call("GET", `workers/scripts/${name}/versions`);
+    return result.items[0].resources.bindings[0].namespace_id;
+  }
+
+  async function createApplication(name: string, worker: string, changes: Record<string, unknown> = {}): Promise<Answer> {
+    if ((await harness.call("GET", `workers/services/${worker}`)).status === 404) {
+      assert.equal((await harness.call("PUT", `workers/scripts/${worker}`, containerForm())).status, 200);
+    }
+    return harness.call("POST", "containers/applications", {
+      name,
+      configuration: { image: ONE, instance_type: "lite" },
+      max_instances: 10,
+      durable_objects: { namespace_id: await namespaceOf(worker) },
+      ...changes,
+    });
+  }
+
+  function errorOf(answer: Answer): { error: string; details: Record<string, string> } {
+    return JSON.parse(answer.errors[0]?.message ?? "{}");
+  }
+
+  const tenantClass = (): ContainerClass => harness.engine.tenants.get(script)?.classes[0] ?? assert.fail("no class");
+  const roll = async (body: Record<string, unknown> = {}): Promise<Answer> =>
+    harness.call("POST", `containers/applications/${application}/rollouts`, {
+      description: "Progressive update",
+      strategy: "rolling",
+      target_configuration: { image: TWO },
+      step_percentage: 100,
+      kind: "full_auto",
+      ...body,
+    });
+  // biome-ignore lint/suspicious/noExplicitAny: looked at field by field
+  const rollout = async (id: string): Promise<any> =>
+    (await harness.call("GET", `containers/applications/${application}/rollouts/${id}`)).result;
+  const reaches = (id: string, status: string): Promise<void> => until(async () => (await rollout(id)).status === status);
+
+  test("what does not fit is refused by field", async () => {
+    const namespace = await namespaceOf(script);
+    const same = await createApplication("other", script);
+    assert.deepEqual([same.status, errorOf(same).error], [409, "DURABLE_OBJECT_ALREADY_HAS_APPLICATION"]);
+    const name = await createApplication(script, `${script}-b`);
+    assert.deepEqual([name.status, errorOf(name).error], [409, "APPLICATION_NAME_ALREADY_EXISTS"]);
+    const unknown = await createApplication("x", script, { durable_objects: { namespace_id: "f".repeat(32) } });
+    assert.deepEqual([unknown.status, errorOf(unknown).error], [400, "DURABLE_OBJECT_NOT_FOUND"]);
+    assert.equal(
+      (await harness.call("PUT", `workers/scripts/${script}`, containerForm({ migrations: undefined, containers: [] }))).status,
+      200,
+    );
+    await harness.call("DELETE", `containers/applications/${application}`);
+    const plain = await createApplication("x", script, { durable_objects: { namespace_id: namespace } });
+    assert.deepEqual([plain.status, errorOf(plain).error], [400, "DURABLE_OBJECT_NOT_CONTAINER_ENABLED"]);
+    const policy = await createApplication("x", script, { scheduling_policy: "gpu" });
+    assert.match(errorOf(policy).details.scheduling_policy ?? "", /not served/);
+  });
+
+  test("an image larger than the disk is refused", async () => {
+    harness.engine.imageBytes = 3e9;
+    const answer = await createApplication("large", `${script}-c`);
+    harness.engine.imageBytes = 1e6;
+    assert.match(errorOf(answer).details.image ?? "", /3000 MB unpacked, more than the instance's disk of 2000 MB/);
+  });
+
+  test("PATCH touches no running instance, but the limit counts at once", async () => {
+    const answer = await harness.call("PATCH", `containers/applications/${application}`, {
+      max_instances: 3,
+      configuration: { image: TWO },
+    });
+    assert.equal(answer.status, 200);
+    assert.equal(tenantClass().image, `${ACCOUNT}/app@${digestOf("a")}`);
+    assert.deepEqual([tenantClass().version, tenantClass().maxInstances], [1, 3]);
+    assert.equal(answer.result.configuration.image, ONE);
+    const started = (await roll({ target_configuration: undefined })).result;
+    assert.equal(started.target_configuration.image, TWO);
+  });
+
+  test("nothing running: a rollout completes, and the next start is on the target", async () => {
+    const { result } = await roll();
+    await reaches(result.id, "completed");
+    assert.deepEqual([tenantClass().image, tenantClass().version], [`${ACCOUNT}/app@${digestOf("b")}`, 2]);
+    assert.ok(harness.engine.prepared.includes(`${ACCOUNT}/app@${digestOf("b")}`));
+    const view = (await harness.call("GET", `containers/applications/${application}`)).result;
+    assert.deepEqual([view.version, view.configuration.image, view.active_rollout_id], [2, TWO, undefined]);
+  });
+
+  test("steps in order; traffic is held only while instances end", async () => {
+    for (let index = 0; index < 4; index++) harness.engine.startInstance(script);
+    const heldAt: number[] = [];
+    harness.engine.beforeStop = async () => void heldAt.push(harness.traffic.held);
+    const { result } = await roll({ step_percentage: 25 });
+    await reaches(result.id, "completed");
+    assert.deepEqual(heldAt, [1, 1, 1, 1]);
+    assert.equal(harness.traffic.held, 0);
+    assert.deepEqual(harness.engine.stops[0], { id: harness.engine.stops[0]?.id, reason: "rollout", graceMs: 900_000 });
+    const { steps, progress } = await rollout(result.id);
+    assert.deepEqual(
+      steps.map((each: { status: string }) => each.status),
+      ["completed", "completed", "completed", "completed"],
+    );
+    assert.equal(progress.total_instances, 4);
+  });
+
+  test("an instance within its grace period is left alone", async () => {
+    await harness.call("PATCH", `containers/applications/${application}`, { rollout_active_grace_period: 3600 });
+    const young = harness.engine.startInstance(script);
+    const old = harness.engine.startInstance(script, { createdAt: new Date(Date.now() - 3_700_000).toISOString() });
+    const { result } = await roll();
+    await until(() => harness.engine.all.get(old.id)?.status === "exited");
+    assert.equal(harness.engine.all.get(young.id)?.status, "running");
+    assert.equal((await rollout(result.id)).status, "progressing");
+  });
+
+  test("a rollout whose instances would run the same moves none", async () => {
+    const instance = harness.engine.startInstance(script);
+    const { result } = await roll({ target_configuration: { image: ONE, observability: { logs: { enabled: true } } } });
+    await reaches(result.id, "completed");
+    assert.equal(harness.engine.all.get(instance.id)?.status, "running");
+    assert.equal(tenantClass().version, 1);
+  });
+
+  test("a newer rollout replaces the one under way", async () => {
+    const instance = harness.engine.startInstance(script);
+    const release = deferred();
+    harness.engine.beforeStop = () => release.promise;
+    const first = (await roll()).result;
+    await until(() => harness.engine.stops.length === 1);
+    const second = (await roll({ target_configuration: { image: ONE } })).result;
+    assert.equal((await rollout(first.id)).status, "replaced");
+    assert.equal(second.target_version, 3);
+    release.resolve();
+    await reaches(second.id, "completed");
+    assert.equal(harness.engine.all.get(instance.id)?.status, "exited");
+    assert.equal(tenantClass().version, 3);
+  });
+
+  test("manual: next, previous, revert", async () => {
+    const instances = [harness.engine.startInstance(script), harness.engine.startInstance(script)];
+    const running = (): number => instances.filter((each) => harness.engine.all.get(each.id)?.status === "running").length;
+    const { id } = (await roll({ kind: "full_manual", step_percentage: 50 })).result;
+    const steer = (action: string): Promise<Answer> =>
+      harness.call("POST", `containers/applications/${application}/rollouts/${id}`, { action });
+    assert.equal(tenantClass().version, 1);
+    assert.equal((await steer("previous")).status, 409);
+    assert.equal((await steer("next")).result.success, true);
+    await until(async () => (await rollout(id)).steps[0].status === "completed");
+    assert.deepEqual([running(), tenantClass().version], [1, 2]);
+    const replacement = harness.engine.startInstance(script);
+    assert.equal(replacement.version, 2);
+    assert.equal((await steer("revert")).status, 200);
+    await reaches(id, "reverted");
+    assert.equal(harness.engine.all.get(replacement.id)?.status, "exited");
+    assert.deepEqual([running(), tenantClass().version, tenantClass().image], [1, 1, `${ACCOUNT}/app@${digestOf("a")}`]);
+    assert.equal((await steer("next")).status, 409);
+  });
+
+  test("a rollout goes on after a restart of the server, and what was deployed runs again", async () => {
+    const instance = harness.engine.startInstance(script);
+    const release = deferred();
+    harness.engine.beforeStop = () => release.promise;
+    const { id } = (await roll()).result;
+    await until(() => harness.engine.stops.length === 1);
+    await harness.restart();
+    harness.engine.tenants.clear();
+    harness.workers.running.clear();
+    const holds = harness.traffic.holds;
+    await harness.control.resume(new AbortController().signal);
+    assert.equal(tenantClass().version, 2);
+    assert.ok(harness.workers.running.has(script));
+    await until(() => harness.engine.stops.length === 2);
+    release.resolve();
+    await reaches(id, "completed");
+    assert.equal(harness.engine.all.get(instance.id)?.status, "exited");
+    assert.equal(harness.traffic.holds, holds, "what was ending already is waited for without holding anybody up");
+  });
+
+  test("deleting an application stops its instances; deleting the Worker takes the application along", async () => {
+    const instance = harness.engine.startInstance(script);
+    assert.equal((await harness.call("DELETE", `containers/applications/${application}`)).status, 200);
+    await until(() => harness.engine.all.get(instance.id)?.status === "exited");
+    assert.deepEqual(harness.engine.tenants.get(script)?.classes, []);
+    assert.equal((await harness.call("GET", `containers/applications/${application}`)).status, 404);
+    application = (await createApplication(script, script)).result.id;
+    assert.equal((await harness.call("DELETE", `workers/services/${script}?force=true`)).status, 200);
+    assert.equal((await harness.call("GET", `containers/applications/${application}`)).status, 404);
+    assert.equal(harness.engine.tenants.has(script), false);
+  });
+});
