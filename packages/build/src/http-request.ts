@@ -11,6 +11,8 @@ export interface HttpResponse {
 export interface OneRequest extends HttpOptions {
   readonly tls: boolean;
   readonly rejectUnauthorized?: boolean;
+  /** Certificate authorities, PEM. */
+  readonly ca?: string;
   readonly signal: AbortSignal;
 }
 

@@ -12,6 +12,7 @@ export interface ImageReference {
 }
 
 const PATH_PATTERN = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$/;
+const HOST_PATTERN = /^(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\])(?::\d{1,5})?$/;
 const TAG_PATTERN = /^\w[\w.-]{0,127}$/;
 const DIGEST_PATTERN = /^sha256:[0-9a-f]{64}$/;
 
@@ -28,6 +29,7 @@ export function parseReference(text: string): ImageReference {
 
   const valid =
     more.length === 0 &&
+    (!hasHost || HOST_PATTERN.test(first)) &&
     PATH_PATTERN.test(path) &&
     (tag === undefined || TAG_PATTERN.test(tag)) &&
     (digest === undefined || DIGEST_PATTERN.test(digest));

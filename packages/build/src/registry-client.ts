@@ -68,7 +68,8 @@ async function ask(root: BuildRoot, url: URL, authorization: string | undefined,
     if (url.protocol === "https:") {
       const proxy = proxyFor(hostname, port, root.environment);
       const connection = proxy === undefined ? {} : { socket: await tunnel(proxy, `${hostname}:${port}`, signal), servername: hostname };
-      return await httpRequest({ ...common, ...connection, port, tls: true, rejectUnauthorized: !loopback });
+      const trust = loopback ? { rejectUnauthorized: false } : await machineCertificates(root);
+      return await httpRequest({ ...common, ...connection, ...trust, port, tls: true });
     }
   } catch (error) {
     if (!loopback || isErrno(error, "ECONNREFUSED") || signal.aborted) throw unreachable(url.host, error);
@@ -77,6 +78,16 @@ async function ask(root: BuildRoot, url: URL, authorization: string | undefined,
     return await httpRequest({ ...common, port: Number(url.port || 80), tls: false });
   } catch (error) {
     throw unreachable(url.host, error);
+  }
+}
+
+/** The authorities that buildah trusts, so that a registry is reachable for both or for neither; Node's own where the machine has none. */
+async function machineCertificates(root: BuildRoot): Promise<{ ca?: string }> {
+  try {
+    return { ca: await readFile(root.environment.SSL_CERT_FILE ?? "/etc/ssl/certs/ca-certificates.crt", "utf8") };
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return {};
+    throw error;
   }
 }
 

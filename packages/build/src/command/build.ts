@@ -50,6 +50,8 @@ function buildahArguments(root: BuildRoot, request: BuildRequest, dockerfile: st
     ["--format", "docker"],
     ["--signature-policy", root.policy],
     ["--iidfile", idFile],
+    // A registry that cannot be reached is known as such in a second, not in six.
+    ["--retry", "2", "--retry-delay", "500ms"],
     // Given a platform, buildah defines TARGETARCH and its kin, then warns of each that the Dockerfile does not use.
     arch() !== "x64" || /\bTARGET(?:ARCH|OS|PLATFORM|VARIANT)\b/.test(request.dockerfile) ? ["--platform", PLATFORM] : [],
     request.tags.flatMap((tag) => ["--tag", tag]),

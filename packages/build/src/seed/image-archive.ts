@@ -9,6 +9,8 @@ export interface SeedImage {
   readonly config: Readonly<Record<string, unknown>>;
   /** Where it comes from, for people. */
   readonly from: string;
+  /** Default `amd64`. */
+  readonly architecture?: string;
 }
 
 const LAYER_PATH = "layer.tar";
@@ -26,7 +28,7 @@ export async function writeImageArchive(file: string, image: SeedImage, referenc
 
   const created = SEED_TIME.toISOString();
   const config = JSON.stringify({
-    architecture: "amd64",
+    architecture: image.architecture ?? "amd64",
     os: "linux",
     created,
     config: image.config,
