@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { LongshoreError } from "@longshore/contract";
 import { ACCOUNT, Harness, REGISTRY } from "./test-support/harness.js";
@@ -183,6 +185,73 @@ for (const release of WRANGLERS) {
       assert.equal(harness.engine.tenants.has(NAME), false);
       assert.deepEqual((await harness.call("GET", "containers/applications")).result, []);
       assert.deepEqual(await harness.control.scripts(), []);
+    });
+
+    test("a plain Worker: modules of other kinds, an upload as version and deployment", async () => {
+      const plain = await WranglerApp.create(harness, release, "plain");
+      const settings = {
+        name: "plain",
+        rules: [
+          { type: "Text", globs: ["**/*.txt"] },
+          { type: "Data", globs: ["**/*.bin"] },
+        ],
+        upload_source_maps: true,
+      };
+      const source = (word: string): string =>
+        `import text from "./a.txt"; import data from "./b.bin"; export default { fetch: () => new Response(text + data + "${word}") };`;
+      await writeFile(join(plain.directory, "src/a.txt"), "text");
+      await writeFile(join(plain.directory, "src/b.bin"), "data");
+      for (const word of ["one", "two"]) {
+        await plain.write(settings, source(word));
+        succeeded(await plain.run(["deploy"]));
+      }
+      const version = harness.workers.running.get("plain")?.version;
+      assert.equal(version?.number, 2);
+      assert.deepEqual(version?.modules.map((each) => each.kind).sort(), ["data", "esModule", "text"]);
+      await plain.write({ ...settings, workers_dev: false }, source("two"));
+      succeeded(await plain.run(["deploy"]));
+      assert.equal((await harness.control.scripts()).find((each) => each.name === "plain")?.enabled, false);
+      succeeded(await plain.run(["delete"]));
+    });
+
+    test("a secret for a Worker that does not exist yet makes a draft", async () => {
+      const draft = await WranglerApp.create(harness, release, "draft");
+      await draft.write({ name: "draft" }, code("draft"));
+      succeeded(await draft.run(["secret", "put", "EARLY"], { stdin: "bird" }));
+      succeeded(await draft.run(["deploy"]));
+      assert.deepEqual(harness.workers.binding("draft", "EARLY"), { type: "secret_text", name: "EARLY", text: "bird" });
+      succeeded(await draft.run(["delete", "--force"]));
+    });
+
+    test("registry credentials", async () => {
+      const output = succeeded(await app.run(["containers", "registries", "credentials", REGISTRY, "--pull"]));
+      assert.match(output, /password for pull/);
+    });
+
+    test("custom size, observability, other limits: a second deploy finds no changes, and a limit alone moves nothing", async () => {
+      const size = { vcpu: 1, memory_mib: 3072, disk_mb: 5000 };
+      const observability = { observability: { enabled: true } };
+      const container = { instance_type: size, rollout_active_grace_period: 30, rollout_step_percentage: [10, 100] };
+      await app.write(config({ ...observability }, container), code("one"));
+      succeeded(await app.run(["deploy"]));
+      assert.match(succeeded(await app.run(["deploy"])), /no changes/);
+      const instance = harness.engine.startInstance(NAME, { createdAt: "2026-01-01T00:00:00Z" });
+      await app.write(config({ ...observability }, { ...container, max_instances: 9 }), code("one"));
+      assert.doesNotMatch(succeeded(await app.run(["deploy"])), /no changes/);
+      assert.equal(harness.engine.tenants.get(NAME)?.classes[0]?.maxInstances, 9);
+      await until(
+        async () => (await harness.call("GET", `containers/applications/${applicationId()}`)).result.active_rollout_id === undefined,
+      );
+      assert.equal(harness.engine.all.get(instance.id)?.status, "running");
+      succeeded(await app.run(["delete", "--force"]));
+    });
+
+    test("a cron trigger and a custom size out of bounds are refused in words", async () => {
+      await app.write(config({ triggers: { crons: ["* * * * *"] } }), code("one"));
+      assert.match(failed(await app.run(["deploy"])), /A cron trigger .* is not served by Longshore yet/);
+      await app.write(config({}, { instance_type: { vcpu: 0.5, memory_mib: 512 } }), code("one"));
+      assert.match(failed(await app.run(["deploy"])), /less than 1, the least of a custom instance type/);
+      succeeded(await app.run(["delete", "--force"]));
     });
 
     test("a class that is not bound has its container all the same", async () => {

@@ -112,6 +112,11 @@ export class Applications {
     await this.stopInstances(script, (instance) => gone.some((each) => each.id === instance.applicationId));
   }
 
+  /** Deletes the applications whose class a migration has deleted. Callers hold the script's lock. */
+  async discardOrphans(head: ScriptHead): Promise<void> {
+    await this.discard(head.name, (application) => head.namespaces.every((each) => each.id !== application.namespaceId));
+  }
+
   /** Deletes the applications of a script whose containers have been stopped already. Callers hold the script's lock. */
   async forget(script: string): Promise<void> {
     for (const application of await this.#ofScript(script)) await this.#parts.store.applications.delete(application.id);

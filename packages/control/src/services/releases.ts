@@ -53,7 +53,7 @@ export class Releases {
    */
   async swap(before: Stored<ScriptHead> | undefined, head: ScriptHead, version: StoredVersion): Promise<void> {
     const { tenants, workers } = this.#parts;
-    const stored = await this.#write(before, head);
+    const stored = await this.write(before, head);
     try {
       if (version.containers.length > 0) await tenants.sync(head.name);
       await workers.apply(this.target(head, version));
@@ -63,7 +63,8 @@ export class Releases {
     }
   }
 
-  async #write(before: Stored<ScriptHead> | undefined, head: ScriptHead): Promise<Stored<ScriptHead>> {
+  /** Writes the next head and runs nothing. Errors: `CONFLICT` when another server changed it in between. */
+  async write(before: Stored<ScriptHead> | undefined, head: ScriptHead): Promise<Stored<ScriptHead>> {
     const { heads } = this.#parts.store;
     try {
       return before === undefined ? await heads.create(head.name, head) : await heads.replace(head.name, before, head);
@@ -71,10 +72,10 @@ export class Releases {
       if (!(error instanceof LongshoreError && error.code === "CONFLICT")) throw error;
       throw new LongshoreError(
         "CONFLICT",
-        `Worker "${head.name}" was changed by somebody else during this deploy; nothing of it has been kept.`,
+        `Worker "${head.name}" was changed by somebody else in between; nothing of this change has been kept.`,
         {
           cause: error,
-          hint: "Deploy again.",
+          hint: "Try again.",
         },
       );
     }

@@ -35,6 +35,7 @@ async function resumeScript(services: Services, head: ScriptHead): Promise<void>
       const version = await store.activeVersion(stored.value);
       const own = (await store.applications.all()).filter((each) => each.script === script);
       if (version.containers.length > 0 || own.length > 0) {
+        await applications.discardOrphans(stored.value);
         await tenants.sync(script);
         // Left over when the server went away while an application was deleted.
         await applications.stopInstances(script, (instance) => own.every((each) => each.id !== instance.applicationId));

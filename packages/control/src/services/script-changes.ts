@@ -55,7 +55,7 @@ export class ScriptChanges {
       const deployment = this.#deployment(version.id, { "workers/triggered_by": "deployment", ...request.annotations });
       const head = withDeployment(before.value, deployment);
       if (activeVersionId(before.value) === version.id) {
-        await store.heads.replace(script, before, head);
+        await releases.write(before, head);
         return deployment;
       }
       await releases.check(head, version);
@@ -105,7 +105,7 @@ export class ScriptChanges {
     return this.#parts.locks.run(script, async () => {
       const before = await this.#parts.store.head(script);
       const head = { ...change(before.value), modifiedOn: this.#now() };
-      await this.#parts.store.heads.replace(script, before, head);
+      await this.#parts.releases.write(before, head);
       return head;
     });
   }

@@ -47,7 +47,7 @@ export class Uploads {
       const plan = await this.#plan(script, form, before?.value, "deployment");
       const head = this.#deployedHead(script, form, plan, before?.value);
       const startupMs = await this.#keep(script, form, plan, head, () => this.#parts.releases.swap(before, head, plan.version));
-      await this.#discardApplicationsOfDeletedClasses(head);
+      await this.#parts.applications.discardOrphans(head);
       return { head, version: plan.version, startupMs };
     });
   }
@@ -65,7 +65,7 @@ export class Uploads {
       const plan = await this.#plan(script, form, before.value, "version_upload");
       const head: ScriptHead = { ...before.value, lastNumber: plan.version.number };
       const startupMs = await this.#keep(script, form, plan, head, async () => {
-        await this.#parts.store.heads.replace(script, before, head);
+        await this.#parts.releases.write(before, head);
       });
       return { head, version: plan.version, startupMs };
     });
@@ -128,11 +128,6 @@ export class Uploads {
       settings: { ...base.settings, ...form.metadata.settings },
     };
     return before === undefined ? { ...base, ...changes } : withDeployment({ ...base, ...changes }, deployment);
-  }
-
-  async #discardApplicationsOfDeletedClasses(head: ScriptHead): Promise<void> {
-    const ids = new Set(head.namespaces.map((each) => each.id));
-    await this.#parts.applications.discard(head.name, (application) => !ids.has(application.namespaceId));
   }
 
   /** A removal that was cut short by a crash must be over before the name is used again. */
