@@ -3,7 +3,7 @@ import { chmodSync, chownSync, existsSync, mkdirSync, rmSync } from "node:fs";
 import { copyFile, mkdir, readdir, rename } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import { join } from "node:path";
-import { LongshoreError, type Tenant } from "@longshore/contract";
+import { LongshoreError } from "@longshore/contract";
 import { CgroupTree } from "./cgroup/cgroup.js";
 import { EngineDirectories } from "./directories.js";
 import { ContainerEngine, type Log } from "./engine.js";

@@ -1,5 +1,6 @@
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { isErrno } from "@longshore/contract";
 import type { ContainerEngine } from "./engine.js";
 import type { InstanceRecord } from "./instance/record.js";
 import { NetworkNamespace } from "./network/namespace.js";
@@ -9,6 +10,8 @@ import type { TenantHost } from "./tenant/tenant-host.js";
 
 /** The exit code of a container whose end nobody saw. */
 const UNKNOWN_EXIT_CODE = 255;
+/** conmon writes the exit code within milliseconds of the end. */
+const EXIT_REPORT_MS = 2_000;
 
 /**
  * After the engine was away: takes every running container back, and removes what belongs to none — sandboxes of the old pool, cgroups, logs,
@@ -16,7 +19,6 @@ const UNKNOWN_EXIT_CODE = 255;
  */
 export async function recover(engine: ContainerEngine): Promise<void> {
   const { records, host } = engine.parts;
-  const ended = new Set(await readdir(host.exitsDirectory));
   const known = new Set<string>();
   for (const record of await records.readAll()) {
     const tenant = engine.tenants.get(record.tenant);
@@ -25,25 +27,35 @@ export async function recover(engine: ContainerEngine): Promise<void> {
       continue;
     }
     known.add(record.id);
-    takeBack(engine, tenant, record, ended.has(record.id));
+    takeBack(engine, tenant, record);
   }
   await sweep(engine, known);
 }
 
-function takeBack(engine: ContainerEngine, tenant: TenantHost, record: InstanceRecord, ended: boolean): void {
-  if (record.status === "exited") {
-    engine.adopt(tenant, record, { network: undefined });
-    return;
+function takeBack(engine: ContainerEngine, tenant: TenantHost, record: InstanceRecord): void {
+  const network = record.status === "exited" ? undefined : networkOf(record);
+  const instance = engine.adopt(tenant, record, { network });
+  if (record.status === "exited") return;
+  if (network === undefined) {
+    // conmon may be about to say how it ended, or has said so already: the exit watch reports it. Without a conmon nobody will.
+    setTimeout(
+      () => instance.end({ code: UNKNOWN_EXIT_CODE, reason: "lost", at: new Date().toISOString(), lastLines: [] }),
+      EXIT_REPORT_MS,
+    ).unref();
+  } else if (record.status === "stopping") {
+    engine.stop(instance, "SIGTERM", record.stopReason ?? "signal");
   }
-  if (!ended && isAlive(record.process)) {
-    const instance = engine.adopt(tenant, record, { network: NetworkNamespace.ofProcess(record.process.pid) });
-    // Between the record's "starting" and the write that lets the shim go, the shim goes by itself; between "created" and that, it never does.
-    if (record.status === "stopping") engine.stop(instance, "SIGTERM", record.stopReason ?? "signal");
-    return;
+}
+
+/** The network of a process that still runs. */
+function networkOf({ process }: InstanceRecord): NetworkNamespace | undefined {
+  if (!isAlive(process)) return undefined;
+  try {
+    return NetworkNamespace.ofProcess(process.pid);
+  } catch (error) {
+    if (isErrno(error, "ENOENT") || isErrno(error, "ESRCH")) return undefined;
+    throw error;
   }
-  const instance = engine.adopt(tenant, record, { network: undefined });
-  // With an exit code waiting, the exit watch reports it; without, nobody will.
-  if (!ended) instance.end({ code: UNKNOWN_EXIT_CODE, reason: "lost", at: new Date().toISOString(), lastLines: [] });
 }
 
 async function sweep(engine: ContainerEngine, known: ReadonlySet<string>): Promise<void> {

@@ -47,7 +47,7 @@ function sidecarRoutes(tenant: TenantHost): Route[] {
     { method: "GET", path: path("/json"), handle: ({ parameters: [name = ""] }) => describe(name) },
     { method: "POST", path: path("/start"), handle: () => ({ status: 204 }) },
     { method: "POST", path: path("/wait"), handle: () => ({ status: 404, body: { message: "removed" } }) },
-    { method: "PUT", path: path("/archive"), handle: ({ request }) => (request.resume(), { status: 200 }) },
+    { method: "PUT", path: path("/archive"), handle: ({ request }) => discardBody(request) },
     {
       method: "DELETE",
       path: path(""),
@@ -83,7 +83,7 @@ function containerRoutes(engine: ContainerEngine, tenant: TenantHost): Route[] {
         return { status: 201, body: { Id: instance.record.id, Warnings: [] } };
       },
     },
-    { method: "POST", path: path("/start"), handle: ({ parameters: [name] }) => (find(name).start(), { status: 204 }) },
+    { method: "POST", path: path("/start"), handle: ({ parameters: [name] }) => started(find(name)) },
     {
       method: "POST",
       path: path("/wait"),
@@ -120,6 +120,16 @@ function containerRoutes(engine: ContainerEngine, tenant: TenantHost): Route[] {
       },
     },
   ];
+}
+
+function discardBody(request: NodeJS.ReadableStream): Answer {
+  request.resume();
+  return { status: 200 };
+}
+
+function started(instance: Instance): Answer {
+  instance.start();
+  return { status: 204 };
 }
 
 function inspect({ record }: Instance): Record<string, unknown> {
