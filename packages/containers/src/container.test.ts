@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { gunzipSync } from "node:zlib";
+import { request } from "undici";
 import { eventually, type Stage, stage } from "./testing/stage.js";
 
 interface Hello {
@@ -103,6 +105,29 @@ test("a body goes there and back byte for byte", async () => {
   assert.deepEqual(Buffer.from(await response.arrayBuffer()).compare(body), 0);
 });
 
+test("a compressed body and its length pass as they are, and an overridden fetch can read it", async () => {
+  const response = await request(`${on.worker.url}/ZIP/one/`);
+  const bytes = Buffer.from(await response.body.arrayBuffer());
+  assert.equal(response.headers["content-encoding"], "gzip");
+  assert.equal(Number(response.headers["content-length"]), bytes.length);
+  assert.equal(gunzipSync(bytes).length, 200_000);
+  const read = await on.fetch("/ZIPREADER/one/");
+  assert.equal(await read.text(), "read 200000 characters");
+});
+
+test("where the engine refuses instead of waiting, the port is tried until it listens", async () => {
+  await using refusing = await stage({ hold: false });
+  const answers = await Promise.all([
+    refusing.fetch("/SLOW/refused/"),
+    refusing.fetch("/SLOW/refused/", { method: "POST", body: "x" }),
+    refusing.fetch("/HOOKED/refused/"),
+  ]);
+  for (const answer of answers) assert.equal(answer.status, 200, await answer.text());
+  const dead = await refusing.fetch("/DIES/refused/");
+  assert.equal(dead.status, 502, await dead.text());
+  assert.equal(dead.headers.get("x-container-error"), "CONTAINER_EXITED");
+});
+
 test("a container that crashed between two requests: the next one gets a new one", async () => {
   const first = await hello("/PLAIN/crash/");
   await on.fetch("/PLAIN/crash/crash?code=7").catch(() => undefined);
@@ -123,13 +148,20 @@ test("no request fails while the container is told to stop again and again from 
       await response.text();
     }
   });
+  const puts = Array.from({ length: 2 }, async () => {
+    while (!stop) {
+      const response = await on.fetch("/PLAIN/rollout/", { method: "PUT", body: "small" });
+      statuses.push(response.status);
+      assert.equal(await response.text(), "small");
+    }
+  });
   for (let round = 0; round < 3; round++) {
     await new Promise((resolve) => setTimeout(resolve, 150));
     for (const container of on.engine.running()) container.kill("SIGTERM");
   }
   await new Promise((resolve) => setTimeout(resolve, 300));
   stop = true;
-  await Promise.all(clients);
+  await Promise.all([...clients, ...puts]);
   assert.ok(statuses.length > 20);
   assert.deepEqual([...new Set(statuses)], [200]);
 });

@@ -118,7 +118,9 @@ export class Container<Env = Cloudflare.Env> extends DurableObject<Env> {
 
   /** Forwards a request, or a WebSocket, to the container: to `defaultPort`, or to the port that `switchPort` chose. */
   override async fetch(request: Request): Promise<Response> {
-    return this.#forwarder.fetch(request, targetPort(request, this.defaultPort));
+    // A subclass that overrides this may read what it gets.
+    const untouched = this.fetch === Container.prototype.fetch;
+    return this.#forwarder.fetch(request, targetPort(request, this.defaultPort), untouched);
   }
 
   /** Sends a request to the container, without a detour through an overridden `fetch`. */
@@ -126,7 +128,7 @@ export class Container<Env = Cloudflare.Env> extends DurableObject<Env> {
   containerFetch(url: string | URL, init?: RequestInit, port?: number): Promise<Response>;
   async containerFetch(requestOrUrl: Request | string | URL, portOrInit?: number | RequestInit, portParam?: number): Promise<Response> {
     const { request, port } = requestAndPort(requestOrUrl, portOrInit, portParam, this.defaultPort);
-    return this.#forwarder.fetch(request, port);
+    return this.#forwarder.fetch(request, port, false);
   }
 
   /** Starts the container if it does not run, without waiting for a port. Resolves when the process runs and `onStart` has. */

@@ -5,6 +5,8 @@ export interface EngineFault {
   readonly code: EngineFaultCode;
   readonly message: string;
   readonly exitCode?: number;
+  /** Why the process ended, as the engine's own record says: `exit`, `signal`, `oom`, `rollout` … */
+  readonly reason?: string;
   /** The last lines that the process wrote, oldest first. */
   readonly lastLines?: readonly string[];
 }

@@ -3,7 +3,7 @@ import { trackBody } from "./body.js";
 import { ContainerError } from "./container-error.js";
 import { diagnose } from "./diagnosis.js";
 import type { Lifecycle } from "./lifecycle.js";
-import { canRepeat, plainHttp } from "./outgoing.js";
+import { Outgoing } from "./outgoing.js";
 import {
   DEFAULT_INSTANCE_TIMEOUT_MS,
   DEFAULT_PORT_TIMEOUT_MS,
@@ -17,6 +17,9 @@ import { bridge } from "./websocket.js";
 
 /** How often a request is given a fresh container because the one it was meant for stopped under it. */
 const MAX_RESTARTS = 3;
+
+/** Asks the runtime not to decompress an answer, which it would have to compress again. */
+const AS_IT_COMES: RequestInit = { encodeResponseBody: "manual" };
 
 export interface ForwardSettings {
   pingEndpoint(): string;
@@ -35,15 +38,17 @@ export class Forwarder {
   /**
    * The program's answer to `request` on `port`. A failure of the container is answered, not thrown, with a status and a text that says what
    * happened. The container counts as in use until the answer's body has been read or given up, or its WebSocket is closed.
+   * `untouched` promises that nobody in this object reads the answer: a compressed body then passes as it is.
    */
-  async fetch(request: Request, port: number): Promise<Response> {
+  async fetch(request: Request, port: number, untouched: boolean): Promise<Response> {
     this.activity.begin();
     try {
-      const outgoing = plainHttp(request);
+      const outgoing = await Outgoing.of(request);
+      const init = untouched ? AS_IT_COMES : undefined;
       const { run } = this.lifecycle;
-      const response = run?.takes(port) ? await this.#warm(run, outgoing, port) : await this.#cold(outgoing, port);
+      const response = run?.takes(port) ? await this.#warm(run, outgoing, init, port) : await this.#cold(outgoing, init, port);
       if (response.webSocket !== null) return bridge(response, this.activity);
-      return trackBody(response, this.activity);
+      return trackBody(response, untouched, this.activity);
     } catch (error) {
       this.activity.end();
       if (error instanceof ContainerError) return error.toResponse();
@@ -52,22 +57,22 @@ export class Forwarder {
   }
 
   /** The common case, kept short: the container runs, its port has answered before. */
-  async #warm(run: Run, request: Request, port: number): Promise<Response> {
+  async #warm(run: Run, request: Outgoing, init: RequestInit | undefined, port: number): Promise<Response> {
     try {
-      return await run.port(port).fetch(request);
+      return await run.port(port).fetch(request.attempt(), init);
     } catch (error) {
       await this.#recover(run, request, port, error);
-      return this.#cold(request, port);
+      return this.#cold(request, init, port);
     }
   }
 
-  async #cold(request: Request, port: number): Promise<Response> {
+  async #cold(request: Outgoing, init: RequestInit | undefined, port: number): Promise<Response> {
     const deadline = Date.now() + DEFAULT_INSTANCE_TIMEOUT_MS + DEFAULT_PORT_TIMEOUT_MS;
     let restarts = 0;
     for (;;) {
       const run = await this.#prepare(request, port, deadline);
       try {
-        const response = await run.port(port).fetch(request);
+        const response = await run.port(port).fetch(request.attempt(), init);
         this.lifecycle.answered(run, port);
         return response;
       } catch (error) {
@@ -82,11 +87,11 @@ export class Forwarder {
    * A run that may be given the request. A request that can be sent again is itself the best probe of the port; one with a body, or one that
    * `onStart` must come before, is only sent when the port has answered.
    */
-  async #prepare(request: Request, port: number, deadline: number): Promise<Run> {
+  async #prepare(request: Outgoing, port: number, deadline: number): Promise<Run> {
     for (let restarts = 0; ; restarts++) {
       const run = await this.#acquire();
       const fresh = run.signalledAt === undefined;
-      if (fresh && (run.takes(port) || (request.body === null && !this.settings.hasStartHook()))) {
+      if (fresh && (run.takes(port) || (request.isBare && !this.settings.hasStartHook()))) {
         run.hook = "done";
         return run;
       }
@@ -97,7 +102,7 @@ export class Forwarder {
         return run;
       } catch (error) {
         // It was stopped while this request waited for it: this request is the reason to start it again.
-        if (run.exit?.reason === "runtime_signal" && restarts < MAX_RESTARTS) continue;
+        if (run.exit?.interrupted && restarts < MAX_RESTARTS) continue;
         await this.lifecycle.report(run, error);
         throw error;
       }
@@ -122,26 +127,26 @@ export class Forwarder {
 
   /**
    * Deals with a failed attempt: returns if the request can be sent again (`true`: to another run), throws a {@link ContainerError} if not.
-   * Without a deadline the port had answered before, so that a refusal means a lost connection.
+   * Without a deadline this was the first attempt on a port that had answered before, and may be repeated once.
    */
-  async #recover(run: Run, request: Request, port: number, error: unknown, deadline?: number): Promise<boolean> {
+  async #recover(run: Run, request: Outgoing, port: number, error: unknown, deadline?: number): Promise<boolean> {
     run.forget(port);
     if (request.signal.aborted) throw new ContainerError("ABORTED", "The client gave up.", { cause: error });
-    const served = run.adopted || run.readyPorts.size > 0;
     const diagnosis = await diagnose(run, error);
     if (diagnosis.kind === "fatal") return this.#fail(run, diagnosis.error);
-    const repeatable = canRepeat(request, diagnosis.untouched);
+    const repeatable = request.canRepeat(diagnosis.unseen);
     if (diagnosis.kind === "gone") {
-      if (!served && diagnosis.exit.reason === "exit") return this.#fail(run, diagnosis.error);
-      if (repeatable) return true;
+      const served = run.adopted || run.readyPorts.size > 0;
+      if (!served && !diagnosis.interrupted) return this.#fail(run, diagnosis.error);
+      // One that may have been seen is repeated once at most: it may be what the container died of.
+      if (repeatable && (diagnosis.unseen || deadline === undefined)) return true;
       throw lost("The container stopped while it had this request", error);
     }
-    if (served && (deadline === undefined || !diagnosis.untouched)) {
-      if (repeatable && deadline === undefined) return false;
-      throw lost("The container closed the connection without an answer", error);
-    }
-    if (deadline !== undefined && Date.now() >= deadline) return this.#fail(run, notListening(port, diagnosis.fault, error));
-    if (!repeatable) throw lost("The container did not take the request", error);
+    if (deadline === undefined && repeatable) return false;
+    const answered = run.adopted || run.readyPorts.has(port);
+    if (answered && !diagnosis.unseen) throw lost("The container closed the connection without an answer", error);
+    if (deadline === undefined || !repeatable) throw lost("The container did not take the request", error);
+    if (Date.now() >= deadline) return this.#fail(run, notListening(port, diagnosis.fault, error));
     await sleep(DEFAULT_WAIT_INTERVAL_MS);
     return false;
   }

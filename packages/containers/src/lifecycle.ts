@@ -26,8 +26,11 @@ export interface LifecycleHost {
 
 /** How long a new request waits for a container that was told to stop, before it takes the signal for ignored and uses it as it is. */
 const STOP_GRACE_MS = 3000;
-/** Exit codes of a process that a signal ended: 128 + SIGINT, SIGKILL, SIGTERM. */
-const SIGNAL_EXIT_CODES: ReadonlySet<number> = new Set([130, 137, 143]);
+/** Exit codes of a process that a signal ended: 128 and the signal's number. */
+const EXIT_SIGINT = 130;
+/** Sent by `destroy()`, at the end of a grace period, and by the kernel when memory runs out. */
+const EXIT_SIGKILL = 137;
+const EXIT_SIGTERM = 143;
 
 /**
  * Starts and stops the process, one at a time, and knows which of its lives is the present one.
@@ -176,8 +179,9 @@ export class Lifecycle {
   }
 
   #end(run: Run, code: number | undefined): Exit {
-    const signalled = run.signalledAt !== undefined || (code !== undefined && SIGNAL_EXIT_CODES.has(code));
-    const exit: Exit = { exitCode: code ?? 0, reason: signalled ? "runtime_signal" : "exit", started: code !== undefined };
+    const interrupted = run.signalledAt !== undefined || code === EXIT_SIGINT || code === EXIT_SIGTERM;
+    const reason = interrupted || code === EXIT_SIGKILL ? "runtime_signal" : "exit";
+    const exit: Exit = { exitCode: code ?? 0, reason, started: code !== undefined, interrupted };
     run.exit = exit;
     if (this.run === run) {
       this.run = undefined;

@@ -29,7 +29,8 @@ export async function waitUntilReady(
   pingEndpoint: string,
   limits: WaitLimits,
 ): Promise<number> {
-  if (run.exit === undefined && run.readyPorts.has(port)) return 1;
+  // One that was told to stop may have closed its ports since.
+  if (run.exit === undefined && run.signalledAt === undefined && run.readyPorts.has(port)) return 1;
   for (let tries = 1; ; tries++) {
     try {
       const left = Math.max(1, limits.deadline - Date.now());

@@ -6,6 +6,8 @@ type ContainerHandle = NonNullable<DurableObjectState["container"]>;
 export interface Exit extends StopParams {
   /** False if the process never ran: the engine refused to start it, or contact with the engine was lost. */
   readonly started: boolean;
+  /** True if it was asked to end, so that its end says nothing about the program. */
+  readonly interrupted: boolean;
 }
 
 /**

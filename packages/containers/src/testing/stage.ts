@@ -19,10 +19,15 @@ export const IMAGES: Readonly<Record<string, ProgramImage>> = {
     ports: [8080],
   },
   deaf: { command: node(`console.log("listening on nothing"); setInterval(() => {}, 1000);`), ports: [8080] },
+  zip: {
+    command: node(`const z = require("zlib").gzipSync(require("crypto").randomBytes(100000).toString("hex"), { level: 9 });
+require("http").createServer((_, r) => r.writeHead(200, { "content-encoding": "gzip", "content-length": z.length }).end(z)).listen(process.env.PORT)`),
+    ports: [8080],
+  },
   slow: { command: node(`setTimeout(() => require(${JSON.stringify(HELLO)}), 700)`), ports: [8080] },
 };
 
-const CLASSES = { Plain: "hello", Hooked: "hello", Dies: "dies", Deaf: "deaf", Slow: "slow" };
+const CLASSES = { Plain: "hello", Hooked: "hello", Dies: "dies", Deaf: "deaf", Slow: "slow", Zip: "zip", ZipReader: "zip" };
 
 /** A test engine and a real workerd with the test Worker on it. */
 export interface Stage extends AsyncDisposable {

@@ -26,10 +26,14 @@ class Base extends Container {
     throw error;
   }
 
+  answer(request) {
+    return super.fetch(request);
+  }
+
   async fetch(request) {
     const url = new URL(request.url);
     const [, , , what] = url.pathname.split("/");
-    if (!what?.startsWith("@")) return super.fetch(request);
+    if (!what?.startsWith("@")) return this.answer(request);
     const args = url.searchParams.get("args");
     try {
       const result = await this[what.slice(1)](...(args === null ? [] : JSON.parse(args)));
@@ -51,6 +55,18 @@ export class Hooked extends Base {
     this.note("start");
     const response = await this.containerFetch("http://container/from-onStart");
     this.note("started", { path: (await response.json()).path });
+  }
+}
+
+/** Nothing overridden: requests meet the fetch of the library itself. */
+export class Zip extends Container {
+  defaultPort = 8080;
+}
+
+export class ZipReader extends Base {
+  async answer(request) {
+    const text = await (await super.answer(request)).text();
+    return new Response(`read ${text.length} characters`);
   }
 }
 
