@@ -182,6 +182,21 @@ test("stop() while it starts, and a request while it stops", async () => {
   );
 });
 
+test("a running container is taken over when contact with the engine was lost", async () => {
+  const first = await hello("/PLAIN/contact/");
+  on.engine.breakWaits();
+  await eventually(
+    async () =>
+      (await on.fetch("/PLAIN/contact/").then(
+        (response) => response.ok,
+        () => false,
+      )) && true,
+  );
+  assert.equal((await hello("/PLAIN/contact/")).instance, first.instance);
+  await on.call("PLAIN/contact", "stop");
+  await eventually(async () => (await names("PLAIN/contact")).includes("stop"));
+});
+
 test("destroy() resolves when the process is gone and onStop has run", async () => {
   await hello("/PLAIN/destroy/");
   await on.call("PLAIN/destroy", "destroy");

@@ -27,6 +27,7 @@ export class TestEngine {
   refuse: Refusal | undefined;
   created = 0;
   #server: Server;
+  #waits = new Set<ServerResponse>();
   #sidecars = new Map<string, SidecarPort>();
 
   private constructor(private readonly options: TestEngineOptions) {
@@ -45,6 +46,12 @@ export class TestEngine {
   /** The containers that run now. */
   running(): ProcessContainer[] {
     return [...this.containers.values()].filter((container) => container.status === "running");
+  }
+
+  /** Breaks the connections on which exits are waited for, as a restart of the engine would. */
+  breakWaits(): void {
+    for (const response of this.#waits) response.destroy();
+    this.#waits.clear();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -125,7 +132,12 @@ export class TestEngine {
       container.kill(url.searchParams.get("signal") ?? "SIGKILL");
       return send(response, 204);
     }
-    if (action === "wait") return send(response, 200, { StatusCode: await container.exited });
+    if (action === "wait") {
+      this.#waits.add(response);
+      const code = await container.exited;
+      this.#waits.delete(response);
+      return send(response, 200, { StatusCode: code });
+    }
     return send(response, 200, { State: { Status: container.status }, Config: { Image: "test" } });
   }
 }
