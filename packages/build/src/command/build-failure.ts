@@ -1,14 +1,11 @@
-import { statfs } from "node:fs/promises";
 import { LongshoreError } from "@longshore/contract";
 import type { BuildRoot } from "../build-root.js";
+import { spaceError } from "../disk-space.js";
 import type { Dockerfile } from "../dockerfile.js";
 import { PLATFORM } from "../platform.js";
 import { fullName, parseReference } from "../reference.js";
 import { seedFor } from "../seed/seed.js";
 import { findIn, type ImageConfig, listImages, readConfig } from "../storage.js";
-
-/** Less than this left counts as a full disk. Bytes. */
-const FULL_BELOW = 16 * 1024 * 1024;
 
 /** Follows a build's output, to know at which step it was when it failed. */
 export class StepWatch {
@@ -29,12 +26,8 @@ export class StepWatch {
  * for another platform, a full disk, or else the step it was at.
  */
 export async function explainFailure(root: BuildRoot, file: Dockerfile, watch: StepWatch, code: number): Promise<LongshoreError> {
-  const { bavail, bsize } = await statfs(root.root);
-  if (bavail * bsize < FULL_BELOW) {
-    return new LongshoreError("NO_SPACE", `The disk is full (${root.root}).`, {
-      hint: 'Free some space, for example with "rmi" of images that are no longer used.',
-    });
-  }
+  const noSpace = await spaceError(root);
+  if (noSpace !== undefined) return noSpace;
   const images = await listImages(root);
   for (const reference of file.images) {
     const image = findIn(images, reference);

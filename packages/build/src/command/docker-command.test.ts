@@ -204,7 +204,13 @@ test("containers are the engine's, and without an engine there are none", async 
   }
 });
 
-/** Starts a build that hangs in a RUN, and resolves once it is there. */
+test("builds at the same time do not disturb one another", async () => {
+  const builds = ["1", "2", "3"].map((n) => build(`parallel:${n}`, `FROM busybox\nRUN echo ${n} >/n\nRUN test "$(cat /n)" = ${n}\n`));
+  for (const { code, stderr } of await Promise.all(builds)) assert.equal(code, 0, stderr);
+  await assertNothingLeft();
+});
+
+/** Starts a build that hangs in a RUN, and resolves once it is there. From then on nobody reads its output, as when the caller dies. */
 async function hangingBuild(mark: string): Promise<ChildProcess> {
   const child = start(["build", "-t", "hang:1", "-f", "-", context]);
   child.stdin?.end(`FROM busybox\nRUN echo at ${mark}; exec sleep ${mark}\n`);

@@ -55,6 +55,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     stop.abort();
   };
   for (const signal of SIGNALS) process.on(signal, onSignal);
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", onStreamError);
   let name = "";
   try {
     const call = readCall(argv);
@@ -73,6 +74,11 @@ export async function main(argv: readonly string[]): Promise<number> {
   } finally {
     for (const signal of SIGNALS) process.off(signal, onSignal);
   }
+}
+
+/** When the reader is gone (`| head`, or a caller that died), what is left to do is still done: above all, cleaning up. */
+function onStreamError(error: NodeJS.ErrnoException): void {
+  if (error.code !== "EPIPE") throw error;
 }
 
 interface Call {

@@ -1,6 +1,7 @@
 import { LongshoreError } from "@longshore/contract";
 import { openBuildRoot } from "../build-root.js";
 import { buildah, runBuildah } from "../buildah.js";
+import { spaceError } from "../disk-space.js";
 import { PLATFORM, requirePlatform } from "../platform.js";
 import { recordDigest } from "../push-record.js";
 import { fullName, parseReference, repositoryOf } from "../reference.js";
@@ -24,6 +25,8 @@ export const pull: Verb = async (args, { settings, signal }) => {
     const { code } = await runBuildah(root, ["pull", ...flags, `docker://${name}`], { output: "live", workDirectory, signal });
     if (signal.aborted) return code;
     if (code !== 0) {
+      const noSpace = await spaceError(root);
+      if (noSpace !== undefined) throw noSpace;
       throw new LongshoreError("UNAVAILABLE", `${name} could not be pulled; the reason is above.`, {
         hint: `Check the name, that the registry ${reference.host} can be reached, and that you are logged in if it is private.`,
       });

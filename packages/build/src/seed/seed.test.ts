@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -78,4 +78,17 @@ test("the node seed runs node, its libraries and npm, as the users that the offi
   );
   assert.equal(status, 0, stderr);
   assert.match(stderr, /ECONNREFUSED/);
+});
+
+test("a disk that is too small is said to be full", async () => {
+  const small = join(directory, "small");
+  await mkdir(small);
+  assert.equal(spawnSync("mount", ["-t", "tmpfs", "-o", "size=4m", "none", small]).status, 0);
+  try {
+    const settings = buildSettings({ ...environment, LONGSHORE_BUILD_ROOT: join(small, "build") });
+    await assert.rejects(seedImage("busybox", { settings }), { code: "NO_SPACE" });
+    await assert.rejects(seedImage("node", { settings }), { code: "NO_SPACE" });
+  } finally {
+    assert.equal(spawnSync("umount", [small]).status, 0);
+  }
 });

@@ -1,6 +1,8 @@
 import { join } from "node:path";
+import { toLongshoreError } from "@longshore/contract";
 import { type BuildRoot, openBuildRoot } from "../build-root.js";
 import { buildah } from "../buildah.js";
+import { spaceError } from "../disk-space.js";
 import { type BuildSettings, buildSettings } from "../settings.js";
 import { withWorkDirectory } from "../work-directory.js";
 import { busyboxSeed } from "./busybox.js";
@@ -43,13 +45,20 @@ export async function seedImage(name: SeedName, options: SeedOptions = {}): Prom
   const image = name === "busybox" ? busyboxSeed(path) : nodeSeed(path);
   const reference = SEED_REFERENCES[name];
   const root = await openBuildRoot(settings);
-  const sizeBytes = await withWorkDirectory(root, (directory) => load(root, directory, image, reference));
-  return { reference, sizeBytes, from: image.from };
+  try {
+    const sizeBytes = await withWorkDirectory(root, (directory) => load(root, directory, image, reference));
+    return { reference, sizeBytes, from: image.from };
+  } catch (error) {
+    throw toLongshoreError(error, `Seeding ${reference}`);
+  }
 }
 
 async function load(root: BuildRoot, work: string, image: SeedImage, reference: string): Promise<number> {
   const archive = join(work, "image.tar");
   const size = await writeImageArchive(archive, image, reference);
+  // buildah copies the layer once before it unpacks it.
+  const noSpace = await spaceError(root, 2 * size);
+  if (noSpace !== undefined) throw noSpace;
   const command = ["pull", "--quiet", "--signature-policy", root.policy, `docker-archive:${archive}`];
   await buildah(root, command, `Seeding ${reference}`, work);
   return size;
