@@ -17,12 +17,12 @@ describe("the API", () => {
 
   test("no token, a wrong token, a wrong account", async () => {
     const wrong = await harness.call("GET", "/user", undefined, "nonsense");
-    assert.deepEqual([wrong.status, wrong.success, wrong.errors[0]?.code], [401, false, 10_000]);
+    assert.deepEqual([wrong.status, wrong.success, wrong.errors[0]?.code], [401, false, 9109]);
     assert.match(wrong.errors[0]?.message ?? "", /CLOUDFLARE_API_TOKEN/);
     const none = await fetch(`${harness.url}/accounts`);
     assert.equal(none.status, 401);
     const account = await harness.call("GET", `/accounts/${"f".repeat(32)}/workers/scripts`);
-    assert.deepEqual([account.status, account.errors[0]?.code], [403, 9109]);
+    assert.deepEqual([account.status, account.errors[0]?.code], [403, 10_000]);
     assert.match(account.errors[0]?.message ?? "", new RegExp(ACCOUNT));
   });
 

@@ -53,13 +53,13 @@ function authenticated(services: Services): MiddlewareHandler {
     const who = token === undefined ? undefined : await services.options.authenticate(token);
     if (who?.accountId !== services.options.accountId) {
       const what = token === undefined ? "The request carries no API token." : "The API token is not known here.";
-      throw new ApiError("UNAUTHORIZED", API_CODE.AUTHENTICATION, what, {
+      throw new ApiError("UNAUTHORIZED", API_CODE.TOKEN_INVALID, what, {
         hint: "Set CLOUDFLARE_API_TOKEN to a token of this Longshore installation; it was printed when the server first started.",
       });
     }
     const asked = /^\/client\/v4\/accounts\/([^/]+)/.exec(c.req.path)?.[1];
     if (asked !== undefined && asked !== services.options.accountId) {
-      throw new ApiError("FORBIDDEN", API_CODE.FORBIDDEN, `The API token is not for account ${asked}.`, {
+      throw new ApiError("FORBIDDEN", API_CODE.NOT_ALLOWED, `The API token is not for account ${asked}.`, {
         hint: `Set CLOUDFLARE_ACCOUNT_ID (or account_id in the configuration file) to ${services.options.accountId}, this installation's account.`,
       });
     }

@@ -2,15 +2,17 @@ import { type ErrorCode, LongshoreError, type LongshoreErrorOptions, STATUS_OF_C
 
 /**
  * The numbers that wrangler decides on. Everything else gets `10000 + HTTP status`, which no wrangler gives a meaning to
- * (except 10000 itself, which is for authentication).
+ * (except 10000 itself, which is about permission).
  */
 export const API_CODE = {
-  AUTHENTICATION: 10_000,
+  /** The token is good, but not for this: clients then show whom the token belongs to. */
+  NOT_ALLOWED: 10_000,
   SCRIPT_NOT_FOUND: 10_007,
   SCRIPT_INVALID: 10_021,
   SCRIPT_TOO_LARGE: 10_027,
   SECRET_NOT_FOUND: 10_056,
-  FORBIDDEN: 9_109,
+  /** The token is not: a client that was told 10000 would ask on with the same token, and drown the message. */
+  TOKEN_INVALID: 9_109,
   VERSION_NOT_FOUND: 100_146,
 } as const;
 
@@ -79,7 +81,7 @@ export function notServed(what: string, hint?: string): LongshoreError {
 /** The number that an error travels with in `errors[].code`. */
 export function apiCodeOf(error: LongshoreError): number {
   if (error instanceof ApiError) return error.apiCode;
-  if (error.code === "UNAUTHORIZED") return API_CODE.AUTHENTICATION;
-  if (error.code === "FORBIDDEN") return API_CODE.FORBIDDEN;
+  if (error.code === "UNAUTHORIZED") return API_CODE.TOKEN_INVALID;
+  if (error.code === "FORBIDDEN") return API_CODE.NOT_ALLOWED;
   return 10_000 + STATUS_OF_CODE[error.code];
 }

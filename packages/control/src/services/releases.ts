@@ -52,7 +52,7 @@ export class Releases {
    * Errors: `CONFLICT` when another server changed the head in between. On any failure the script is as it was.
    */
   async swap(before: Stored<ScriptHead> | undefined, head: ScriptHead, version: StoredVersion): Promise<void> {
-    const { tenants, workers } = this.#parts;
+    const { tenants, workers, log } = this.#parts;
     const stored = await this.write(before, head);
     try {
       if (version.containers.length > 0) await tenants.sync(head.name);
@@ -61,6 +61,7 @@ export class Releases {
       await this.#undo(before, stored);
       throw error;
     }
+    log.info("a Worker version is deployed", { script: head.name, version: version.id, number: version.number });
   }
 
   /** Writes the next head and runs nothing. Errors: `CONFLICT` when another server changed it in between. */

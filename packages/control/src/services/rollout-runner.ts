@@ -84,14 +84,24 @@ export class RolloutRunner implements AsyncDisposable {
 
   /** One look and what follows from it. Resolves to how long to wait before the next, or to nothing when there is nothing to do. */
   async #round(applicationId: string, stopping: Set<string>, waker: Waker): Promise<number | undefined> {
-    const { store, engine, clock } = this.#parts;
+    const { store, engine, clock, log } = this.#parts;
     const application = (await store.applications.get(applicationId))?.value;
     const rollout = application?.rollouts.find(isActive);
     if (application === undefined || rollout === undefined || !rollout.moving) return undefined;
     const instances = (await engine.instances(application.script)).filter((each) => each.applicationId === applicationId);
     const move = planMove(rollout, asSeen(instances, stopping), clock(), application.graceSeconds * 1_000);
     await this.#record(application, rollout, move);
-    if (move.arrived) return 0;
+    if (move.arrived) {
+      const { script, name } = application;
+      log.info("a step of a rollout is done", {
+        script,
+        application: name,
+        rollout: rollout.id,
+        step: rollout.step,
+        toward: rollout.toward,
+      });
+      return 0;
+    }
     this.#replace(application.script, move, stopping, waker);
     return Math.min(move.waitMs ?? LOOK_MS, LOOK_MS);
   }

@@ -57,6 +57,7 @@ export class WranglerApp {
       env: {
         PATH: "/usr/local/bin:/usr/bin:/bin",
         HOME: this.directory,
+        TMPDIR: this.directory,
         CLOUDFLARE_API_BASE_URL: this.#harness.url,
         CLOUDFLARE_API_TOKEN: options.token ?? TOKEN,
         CLOUDFLARE_ACCOUNT_ID: ACCOUNT,
@@ -64,6 +65,8 @@ export class WranglerApp {
         WRANGLER_SEND_METRICS: "false",
         WRANGLER_HIDE_BANNER: "true",
         WRANGLER_SEND_ERROR_REPORTS: "false",
+        // On some errors wrangler asks the package registry for a newer wrangler; nothing here may leave the machine.
+        npm_config_registry: "http://127.0.0.1:9",
         CI: "1",
         NO_COLOR: "1",
         FORCE_COLOR: "0",
