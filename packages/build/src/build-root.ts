@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { link, mkdir, readFile, rename, rm, statfs, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { isErrno, LongshoreError } from "@longshore/contract";
 import type { BuildSettings } from "./settings.js";
 
@@ -62,7 +62,8 @@ export async function openBuildRoot(settings: BuildSettings): Promise<BuildRoot>
     environment,
   };
   try {
-    // The root first and alone: 0700 here keeps credentials and layers from other users.
+    // 0700 keeps credentials and layers from other users; the directories above are not ours alone.
+    await mkdir(dirname(root), { recursive: true });
     await mkdir(root, { recursive: true, mode: 0o700 });
     const directories = [etc, layout.storage, layout.runState, layout.empty, layout.blobCache, layout.work, layout.pushed];
     await Promise.all(directories.map((directory) => mkdir(directory, { recursive: true })));

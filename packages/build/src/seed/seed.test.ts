@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -53,6 +53,13 @@ test("a Dockerfile that starts from busybox gets a seed, once, and builds withou
 
   const { status, stderr } = build("busy:1", text);
   assert.equal(status, 0, stderr);
+});
+
+test("the build root is its owner's alone, and what is above it is not touched", async () => {
+  const parent = join(directory, "above");
+  await openBuildRoot(buildSettings({ ...environment, LONGSHORE_BUILD_ROOT: join(parent, "build") }));
+  assert.equal((await stat(parent)).mode & 0o777, 0o777 & ~process.umask());
+  assert.equal((await stat(join(parent, "build"))).mode & 0o777, 0o700);
 });
 
 test("seeding again gives the same image", async () => {
