@@ -1,1 +1,2 @@
-export {};
+export { createEdge, type Edge, type EdgeOptions } from "./edge.js";
+export { scriptOfHost } from "./route.js";
