@@ -1,1 +1,4 @@
-export {};
+export { installationIdentity } from "./installation/identity.js";
+export { type Presence, readPresence } from "./installation/presence.js";
+export { dataDirectory, readSettings, runDirectory, type SettingName, type Settings } from "./settings.js";
+export { type Installation, up } from "./up.js";

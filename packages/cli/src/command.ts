@@ -1,0 +1,29 @@
+import type { ParseArgsConfig } from "node:util";
+
+/** What a command may print with; tests pass their own. */
+export interface Output {
+  /** Standard output: results, and nothing else. */
+  print(text: string): void;
+  /** Standard error: what is going on. */
+  note(text: string): void;
+}
+
+export type Values = Readonly<Record<string, string | boolean | undefined>>;
+
+/** One verb of the command line. */
+export interface Command {
+  readonly name: string;
+  /** One line for the list of commands. */
+  readonly summary: string;
+  /** The whole help, examples included. */
+  readonly help: string;
+  readonly options: NonNullable<ParseArgsConfig["options"]>;
+  /** Returns the exit code. Errors are printed by the caller. */
+  run(values: Values, words: readonly string[], output: Output): Promise<number>;
+}
+
+/** A text option's value; `undefined` when it was not given. */
+export function text(values: Values, name: string): string | undefined {
+  const value = values[name];
+  return typeof value === "string" ? value : undefined;
+}

@@ -1,0 +1,90 @@
+import { LongshoreError } from "@longshore/contract";
+import { readSettings, type SettingName, up } from "@longshore/server";
+import { type Command, text, type Values } from "../command.js";
+import { diagnose } from "../doctor/checks.js";
+
+const NUMBERS = new Set<SettingName>(["edgePort", "apiPort", "registryPort", "pool", "uid"]);
+const FLAGS: Readonly<Record<string, SettingName>> = {
+  data: "data",
+  listen: "listen",
+  "edge-port": "edgePort",
+  "api-port": "apiPort",
+  "registry-port": "registryPort",
+  domain: "domain",
+  runtime: "runtime",
+  pool: "pool",
+  uid: "uid",
+  country: "country",
+  location: "location",
+  region: "region",
+};
+
+export const upCommand: Command = {
+  name: "up",
+  summary: "start Longshore on this machine, in the foreground",
+  help: `Usage: longshore up [options]
+
+Starts the container engine, the registry, the API that wrangler talks to, and the edge that serves applications. Ctrl-C ends everything.
+
+  --data <dir>             all state (default /var/lib/longshore)
+  --config <file>          JSON with the same names as these options, in camel case
+  --listen <address>       default 127.0.0.1
+  --edge-port <port>       applications (default 8080; 0 = any free port, also for the next two)
+  --api-port <port>        wrangler's API (default 8787)
+  --registry-port <port>   images (default 5000)
+  --domain <name>          applications are at <name>.<domain> (default localhost)
+  --runtime <path>         OCI runtime (default crun)
+  --pool <n>               sandboxes kept ready for each container class (default 2)
+  --uid <n>                user id of the server and the Workers (default 60737)
+  --country, --location, --region   what containers are told about their place
+
+Examples:
+  longshore up
+  longshore up --data /srv/longshore --domain apps.example.com --listen 0.0.0.0 --edge-port 80`,
+  options: { config: { type: "string" }, ...Object.fromEntries(Object.keys(FLAGS).map((name) => [name, { type: "string" as const }])) },
+  async run(values, _words, output) {
+    const settings = readSettings(flagSettings(values), text(values, "config"));
+    const problems = (await diagnose(settings)).filter((check) => !check.ok && check.required);
+    if (problems.length > 0) {
+      throw new LongshoreError(
+        "UNAVAILABLE",
+        `This machine is not ready:\n${problems.map(({ name, found, fix }) => `  ${name}: ${found}. ${fix}`).join("\n")}`,
+      );
+    }
+    const installation = await up(settings, (message) => output.note(message));
+    const { presence } = installation;
+    output.print(`Longshore is up.
+  Applications   ${presence.edgeUrl}
+  API            ${presence.apiUrl}
+  Registry       ${presence.registryHost}
+  Account        ${presence.accountId}
+  Token          ${presence.token}
+Deploy an application from its directory:
+  longshore deploy${values.data === undefined ? "" : ` --data ${settings.data}`}
+Ctrl-C ends it.`);
+    const signal = await endSignal();
+    output.note(`${signal}: ending containers and Workers …`);
+    await installation.stop();
+    return 0;
+  },
+};
+
+function flagSettings(values: Values): Record<string, unknown> {
+  const settings: Record<string, unknown> = {};
+  for (const [flag, name] of Object.entries(FLAGS)) {
+    const value = text(values, flag);
+    if (value !== undefined) settings[name] = NUMBERS.has(name) ? number(value) : value;
+  }
+  return settings;
+}
+
+/** What is not a number stays text, so that the settings' own check names it. */
+function number(value: string): number | string {
+  return /^\d+$/.test(value) ? Number(value) : value;
+}
+
+async function endSignal(): Promise<string> {
+  return await new Promise((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => resolve(signal));
+  });
+}

@@ -1,0 +1,24 @@
+import { join } from "node:path";
+import { type BuildSettings, buildSettings, dockerCommandPath } from "@longshore/build";
+import type { Presence } from "@longshore/server";
+
+/** The variables that make wrangler talk to an installation, and to nothing else (reference/wrangler-api.md 1.1). */
+export function wranglerEnvironment(data: string, presence: Presence): Record<string, string> {
+  return {
+    CLOUDFLARE_API_BASE_URL: presence.apiUrl,
+    CLOUDFLARE_API_TOKEN: presence.token,
+    CLOUDFLARE_ACCOUNT_ID: presence.accountId,
+    CLOUDFLARE_CONTAINER_REGISTRY: presence.registryHost,
+    WRANGLER_DOCKER_BIN: dockerCommandPath(),
+    NODE_EXTRA_CA_CERTS: presence.certificateFile,
+    LONGSHORE_BUILD_ROOT: join(data, "build"),
+    WRANGLER_SEND_METRICS: "false",
+    WRANGLER_HIDE_BANNER: "true",
+    DO_NOT_TRACK: "1",
+  };
+}
+
+/** Where an installation's builds keep their images. */
+export function buildSettingsOf(data: string): BuildSettings {
+  return { ...buildSettings(), root: join(data, "build") };
+}

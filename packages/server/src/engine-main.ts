@@ -1,0 +1,42 @@
+import { accessSync, constants } from "node:fs";
+import { join } from "node:path";
+import { DirectoryBucket } from "@longshore/bucket";
+import { LongshoreError } from "@longshore/contract";
+import { BucketImageSource, openEngine } from "@longshore/engine";
+import { log } from "./log.js";
+import { runChild } from "./process/child.js";
+import { openFilesLimit } from "./process/open-files.js";
+
+runChild("engine", async ({ settings, runDirectory }) => {
+  const bucket = await DirectoryBucket.open(join(settings.data, "bucket"));
+  const open = await openEngine({
+    dataDirectory: join(settings.data, "engine"),
+    runDirectory,
+    images: new BucketImageSource(bucket),
+    runtime: findProgram(settings.runtime),
+    poolDepth: settings.pool,
+    openFiles: openFilesLimit(),
+    socketOwner: { uid: settings.uid, gid: settings.uid },
+    log: log.info,
+  });
+  return { facts: {}, stop: () => open.shutdown() };
+});
+
+/** The absolute path of a program. Errors: `UNAVAILABLE`. */
+function findProgram(name: string): string {
+  const candidates = name.includes("/")
+    ? [name]
+    : ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"].map((directory) => join(directory, name));
+  const found = candidates.find((path) => {
+    try {
+      accessSync(path, constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+  if (found !== undefined) return found;
+  throw new LongshoreError("UNAVAILABLE", `The OCI runtime "${name}" is not on this machine.`, {
+    hint: `Install the package crun, or name another with --runtime.`,
+  });
+}

@@ -1,0 +1,43 @@
+import { randomBytes } from "node:crypto";
+import { chownSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { createCertificate } from "./certificate.js";
+
+/** What makes this installation this one: made once, kept in `<data>/identity`, outside of the bucket that it protects. */
+export interface InstallationIdentity {
+  /** 32 hex: clients tell an account by that form. */
+  readonly accountId: string;
+  /** The API token of the owner. */
+  readonly token: string;
+  /** Encrypts secrets at rest: 32 bytes, hex. */
+  readonly secretsKey: string;
+  /** Signs the registry's passwords: 32 bytes, hex. */
+  readonly registryKey: string;
+  /** The registry's certificate for this machine's own names, PEM. */
+  readonly tls: { readonly key: string; readonly cert: string };
+}
+
+/** Reads the identity, or makes it. Only root and `uid` can read it. */
+export async function installationIdentity(data: string, uid: number): Promise<InstallationIdentity> {
+  const file = join(data, "identity.json");
+  if (existsSync(file)) return JSON.parse(readFileSync(file, "utf8")) as InstallationIdentity;
+  const identity: InstallationIdentity = {
+    accountId: randomBytes(16).toString("hex"),
+    token: `ls_${randomBytes(24).toString("base64url")}`,
+    secretsKey: randomBytes(32).toString("hex"),
+    registryKey: randomBytes(32).toString("hex"),
+    tls: await createCertificate(),
+  };
+  mkdirSync(data, { recursive: true });
+  writeFileSync(`${file}.partial`, JSON.stringify(identity), { mode: 0o600 });
+  chownSync(`${file}.partial`, uid, uid);
+  renameSync(`${file}.partial`, file);
+  // Clients need the certificate alone, and may be anybody.
+  writeFileSync(certificateFile(data), identity.tls.cert, { mode: 0o644 });
+  return identity;
+}
+
+/** Where clients find the registry's certificate (`NODE_EXTRA_CA_CERTS`). */
+export function certificateFile(data: string): string {
+  return join(data, "registry.crt");
+}

@@ -1,0 +1,60 @@
+import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { isErrno, LongshoreError } from "@longshore/contract";
+
+/** What a running installation says of itself, for the CLI on the same machine. The file is root's: it holds the token. */
+export interface Presence {
+  /** The process of `longshore up`. */
+  readonly pid: number;
+  readonly startedAt: string;
+  readonly accountId: string;
+  readonly token: string;
+  /** For example `http://127.0.0.1:8787/client/v4`. */
+  readonly apiUrl: string;
+  /** `host:port`, as it stands in image names. */
+  readonly registryHost: string;
+  /** For example `http://<name>.localhost:8080`, with the word `<name>`. */
+  readonly edgeUrl: string;
+  readonly domain: string;
+  readonly edgePort: number;
+  readonly certificateFile: string;
+}
+
+const file = (data: string) => join(data, "running.json");
+
+export function writePresence(data: string, presence: Presence): void {
+  writeFileSync(`${file(data)}.partial`, JSON.stringify(presence, undefined, 2), { mode: 0o600 });
+  renameSync(`${file(data)}.partial`, file(data));
+}
+
+export function removePresence(data: string): void {
+  rmSync(file(data), { force: true });
+}
+
+/** The installation that runs on a data directory. Errors: `UNAVAILABLE` when none does, `FORBIDDEN` when this user may not see it. */
+export function readPresence(data: string): Presence {
+  try {
+    const presence = JSON.parse(readFileSync(file(data), "utf8")) as Presence;
+    if (isRunning(presence.pid)) return presence;
+  } catch (cause) {
+    if (isErrno(cause, "EACCES")) {
+      throw new LongshoreError("FORBIDDEN", `${file(data)} cannot be read by this user.`, {
+        cause,
+        hint: "Run the command as root, or set CLOUDFLARE_API_TOKEN.",
+      });
+    }
+    if (!isErrno(cause, "ENOENT")) throw cause;
+  }
+  throw new LongshoreError("UNAVAILABLE", `Longshore does not run on the data directory ${data}.`, {
+    hint: `Start it with "longshore up --data ${data}", or name the right directory with --data.`,
+  });
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return isErrno(error, "EPERM");
+  }
+}

@@ -1,0 +1,17 @@
+import type { InstallationIdentity } from "../installation/identity.js";
+import type { Settings } from "../settings.js";
+
+/** What `up` gives a child process to start with. */
+export interface Start {
+  readonly settings: Settings;
+  readonly identity: InstallationIdentity;
+  readonly runDirectory: string;
+}
+
+/** From `up` to a child. */
+export type ToChild = { readonly kind: "start"; readonly start: Start } | { readonly kind: "stop" };
+
+/** From a child to `up`. */
+export type FromChild =
+  | { readonly kind: "ready"; readonly facts: Readonly<Record<string, number>> }
+  | { readonly kind: "failed"; readonly code: string; readonly message: string };

@@ -1,0 +1,41 @@
+import type { Engine, TrafficGate } from "@longshore/contract";
+import { LongshoreError } from "@longshore/contract";
+import { log } from "./log.js";
+
+/** Requests under way get this long before their Worker's process is replaced. */
+const DRAIN_MS = 10_000;
+
+export interface ReplacementGuard {
+  /** Set once the edge exists; it needs the worker host, which needs this guard. */
+  traffic: TrafficGate | undefined;
+  /** Holds the script's requests and keeps its containers from being ended by the farewell of the old workerd. */
+  enter(script: string): Promise<AsyncDisposable>;
+}
+
+/** What must be held still while the process of a script is replaced: its traffic, and its hand on the engine. */
+export function replacementGuard(engine: Engine): ReplacementGuard {
+  const guard: ReplacementGuard = {
+    traffic: undefined,
+    async enter(script) {
+      const hold = await guard.traffic?.hold(script, DRAIN_MS);
+      await setGate(engine, script, true);
+      return {
+        async [Symbol.asyncDispose]() {
+          await setGate(engine, script, false);
+          await hold?.[Symbol.asyncDispose]();
+        },
+      };
+    },
+  };
+  return guard;
+}
+
+/** A script without containers has no tenant, and so no gate. */
+async function setGate(engine: Engine, script: string, shut: boolean): Promise<void> {
+  try {
+    await engine.setGate(script, shut);
+  } catch (error) {
+    if (!(error instanceof LongshoreError) || error.code !== "NOT_FOUND")
+      log.error("the engine's gate did not move", { script, shut, error: String(error) });
+  }
+}

@@ -1,0 +1,101 @@
+import { mkdir } from "node:fs/promises";
+import { createServer } from "node:http";
+import { join } from "node:path";
+import { getRequestListener } from "@hono/node-server";
+import { DirectoryBucket } from "@longshore/bucket";
+import { createControl } from "@longshore/control";
+import { createEdge } from "@longshore/edge";
+import { BucketImageSource, EngineClient, EngineDirectories } from "@longshore/engine";
+import { createRegistry, listenTlsAndPlain } from "@longshore/registry";
+import { createWorkerHost } from "@longshore/workers";
+import { authenticateWith, authorizeWith } from "./access.js";
+import { imageCatalogue } from "./image-catalogue.js";
+import { RegistryPasswords } from "./installation/registry-passwords.js";
+import { listenOn } from "./listen-on.js";
+import { log } from "./log.js";
+import { runChild } from "./process/child.js";
+import type { Start } from "./process/messages.js";
+import { replacementGuard } from "./replacement-guard.js";
+
+/** Longest time that a request waits while its application is replaced, before it is told so. */
+const HOLD_DEADLINE_MS = 30_000;
+
+runChild("server", wire);
+
+/** The composition root: the one place that knows all packages. Parts are made in the order in which they need each other. */
+async function wire({ settings, identity, runDirectory }: Start) {
+  const bucket = await DirectoryBucket.open(join(settings.data, "bucket"));
+  const directories = new EngineDirectories(join(settings.data, "engine"), runDirectory);
+  const engine = new EngineClient(directories.adminSocket, (tenant) => directories.tenantSocket(tenant));
+  const guard = replacementGuard(engine);
+  const workers = await createWorkerHost({
+    dataDirectory: join(settings.data, "workers"),
+    runDirectory: join(runDirectory, "w"),
+    readModule: async (key) => {
+      const object = await bucket.get(key);
+      if (object === undefined) throw new Error(`The module ${key} is not in the bucket.`);
+      return Buffer.concat(await object.body.toArray());
+    },
+    beforeStop: (script) => guard.enter(script),
+    workerdPath: join(settings.data, "bin/workerd"),
+    log: (message) => log.info(message),
+  });
+  const edge = createEdge({
+    domain: settings.domain,
+    upstream: workers,
+    holdDeadlineMs: HOLD_DEADLINE_MS,
+    log: (message) => log.info(message),
+  });
+  guard.traffic = edge;
+  const passwords = new RegistryPasswords(identity.registryKey);
+  const uploadsDirectory = join(settings.data, "uploads");
+  await mkdir(uploadsDirectory, { recursive: true });
+  const registry = createRegistry({
+    bucket,
+    uploadsDirectory,
+    authorize: authorizeWith(passwords, identity),
+    log: ({ level, message, error }) => log[level](message, { error: String(error ?? "") }),
+  });
+  const registryListener = await listenTlsAndPlain({
+    host: settings.listen,
+    port: settings.registryPort,
+    tls: identity.tls,
+    handler: (request, response) => registry.handle(request, response),
+  });
+  const control = createControl({
+    bucket,
+    accountId: identity.accountId,
+    accountName: "Longshore",
+    subdomain: "longshore",
+    registryHost: `localhost:${registryListener.port}`,
+    secretsKey: Buffer.from(identity.secretsKey, "hex"),
+    authenticate: authenticateWith(identity),
+    mintRegistryPassword: async ({ permissions, expirationMinutes }) =>
+      passwords.mint({ push: permissions.includes("push"), pull: permissions.includes("pull") }, expirationMinutes * 60_000),
+    images: imageCatalogue(new BucketImageSource(bucket)),
+    engine,
+    workers,
+    traffic: edge,
+    log,
+    place: { country: settings.country, location: settings.location, region: settings.region },
+  });
+  const ending = new AbortController();
+  await control.resume(ending.signal);
+  await workers.retain((await control.scripts()).map(({ name }) => name));
+  const api = createServer(getRequestListener((request) => control.fetch(request)));
+  const apiPort = await listenOn(api, settings.listen, settings.apiPort, "API", "--api-port");
+  const edgePort = await listenOn(edge.server, settings.listen, settings.edgePort, "edge", "--edge-port");
+  return {
+    facts: { apiPort, edgePort, registryPort: registryListener.port },
+    async stop() {
+      ending.abort();
+      await edge[Symbol.asyncDispose]();
+      api.close();
+      api.closeAllConnections();
+      await registryListener.close();
+      await control[Symbol.asyncDispose]();
+      await registry[Symbol.asyncDispose]();
+      await workers.close();
+    },
+  };
+}

@@ -1,0 +1,77 @@
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { isAbsolute, join, resolve } from "node:path";
+import { isErrno, LongshoreError } from "@longshore/contract";
+import { z } from "zod";
+
+const port = z.number().int().min(0).max(65_535);
+
+/** Everything that an operator can set. Flags win over the configuration file, which wins over these defaults. */
+const schema = z.strictObject({
+  /** Where all state lives. */
+  data: z.string().default("/var/lib/longshore"),
+  /** Address that the edge, the API and the registry listen on. */
+  listen: z.string().default("127.0.0.1"),
+  /** Ports; 0 takes any free one. */
+  edgePort: port.default(8080),
+  apiPort: port.default(8787),
+  registryPort: port.default(5000),
+  /** Workers are served at `<name>.<domain>`. */
+  domain: z
+    .string()
+    .regex(/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/, "must be a host name")
+    .default("localhost"),
+  /** OCI runtime: a path or a name on the PATH. */
+  runtime: z.string().default("crun"),
+  /** Sandboxes kept ready for each container class. */
+  pool: z.number().int().min(0).max(100).default(2),
+  /** Who the server and the Workers' processes run as. A number needs no entry in /etc/passwd. */
+  uid: z.number().int().min(0).default(60_737),
+  /** What containers are told of their place: `CLOUDFLARE_COUNTRY_A2`, `CLOUDFLARE_LOCATION`, `CLOUDFLARE_REGION`. */
+  country: z.string().length(2).default("XX"),
+  location: z.string().default("local"),
+  region: z.string().default("local"),
+});
+
+export type Settings = z.infer<typeof schema>;
+export type SettingName = keyof Settings;
+
+/**
+ * Settings from flags and, if one is named, a JSON configuration file with the same names.
+ * Errors: `INVALID_INPUT` naming the setting and what it must be.
+ */
+export function readSettings(flags: Readonly<Record<string, unknown>>, configFile?: string): Settings {
+  const fromFile = configFile === undefined ? {} : readConfigFile(configFile);
+  const parsed = schema.safeParse({ ...fromFile, ...flags });
+  if (!parsed.success) {
+    throw new LongshoreError("INVALID_INPUT", `A setting is not valid. ${z.prettifyError(parsed.error)}`, {
+      cause: parsed.error,
+      hint: 'See "longshore up --help" for all settings.',
+    });
+  }
+  const data = isAbsolute(parsed.data.data) ? parsed.data.data : resolve(parsed.data.data);
+  return { ...parsed.data, data };
+}
+
+/** The data directory that a command of the CLI means: its flag, else the environment, else the default. */
+export function dataDirectory(flag: string | undefined, environment: NodeJS.ProcessEnv = process.env): string {
+  return resolve(flag ?? environment.LONGSHORE_DATA ?? "/var/lib/longshore");
+}
+
+/**
+ * Where an installation's sockets are: short, since a socket's path has at most 107 bytes, and gone with a reboot, as what they lead to is.
+ */
+export function runDirectory(data: string): string {
+  return join("/run/longshore", createHash("sha256").update(data).digest("hex").slice(0, 8));
+}
+
+function readConfigFile(file: string): Record<string, unknown> {
+  try {
+    const content: unknown = JSON.parse(readFileSync(file, "utf8"));
+    if (typeof content === "object" && content !== null && !Array.isArray(content)) return content as Record<string, unknown>;
+  } catch (cause) {
+    const reason = isErrno(cause, "ENOENT") ? "does not exist" : "cannot be read as JSON";
+    throw new LongshoreError("INVALID_INPUT", `The configuration file ${file} ${reason}.`, { cause });
+  }
+  throw new LongshoreError("INVALID_INPUT", `The configuration file ${file} must hold a JSON object.`);
+}

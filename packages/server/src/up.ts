@@ -1,0 +1,129 @@
+import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, realpathSync, renameSync, rmSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { isErrno, LongshoreError } from "@longshore/contract";
+import { findWorkerd } from "@longshore/workers";
+import { certificateFile, installationIdentity } from "./installation/identity.js";
+import { lockDataDirectory } from "./installation/lock.js";
+import { type Presence, removePresence, writePresence } from "./installation/presence.js";
+import { unprivileged } from "./process/credentials.js";
+import type { Start } from "./process/messages.js";
+import { Supervised } from "./process/supervised.js";
+import { runDirectory, type Settings } from "./settings.js";
+
+/** A running installation. */
+export interface Installation {
+  readonly presence: Presence;
+  /** Ends everything, containers included; nothing is left but the data directory. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts Longshore in this process's care: the engine (root), then the server (unprivileged). Either is restarted when it ends.
+ * Errors: `FORBIDDEN` unless root; `CONFLICT` when the data directory or a port is in use; `UNAVAILABLE` when something is not installed.
+ */
+export async function up(settings: Settings, notify: (message: string) => void): Promise<Installation> {
+  if (process.getuid?.() !== 0) {
+    throw new LongshoreError("FORBIDDEN", "Longshore makes namespaces, mounts and cgroups, which only root may.", {
+      hint: 'Start it as root ("sudo longshore up").',
+    });
+  }
+  const run = runDirectory(settings.data);
+  mkdirSync(settings.data, { recursive: true });
+  const lock = lockDataDirectory(settings.data);
+  try {
+    prepareDirectories(settings, run);
+    const identity = await installationIdentity(settings.data, settings.uid);
+    const start: Start = { settings, identity, runDirectory: run };
+    const logs = join(settings.data, "logs");
+    const engine = new Supervised({ name: "engine", program: entry("engine-main.js"), start, logFile: join(logs, "engine.log"), notify });
+    const server = new Supervised({
+      name: "server",
+      program: entry("server-main.js"),
+      start,
+      logFile: join(logs, "server.log"),
+      notify,
+      ...unprivileged(settings.uid, notify),
+    });
+    await engine.ready();
+    const facts = await server.ready().catch(async (error: unknown) => {
+      await engine.stop();
+      throw error;
+    });
+    const presence = describe(settings, identity, facts);
+    writePresence(settings.data, presence);
+    return {
+      presence,
+      async stop() {
+        // The Workers first: a Worker without its engine would report errors for containers that are being ended on purpose.
+        await server.stop();
+        await engine.stop();
+        removePresence(settings.data);
+        rmSync(run, { recursive: true, force: true });
+        lock[Symbol.dispose]();
+      },
+    };
+  } catch (error) {
+    lock[Symbol.dispose]();
+    throw error;
+  }
+}
+
+function entry(name: string): string {
+  return join(dirname(fileURLToPath(import.meta.url)), name);
+}
+
+function describe(
+  settings: Settings,
+  identity: Start["identity"],
+  { apiPort, edgePort, registryPort }: Readonly<Record<string, number>>,
+): Presence {
+  const host = settings.listen === "0.0.0.0" || settings.listen === "::" ? "127.0.0.1" : settings.listen;
+  return {
+    pid: process.pid,
+    startedAt: new Date().toISOString(),
+    accountId: identity.accountId,
+    token: identity.token,
+    apiUrl: `http://${host}:${apiPort}/client/v4`,
+    registryHost: `localhost:${registryPort}`,
+    edgeUrl: `http://<name>.${settings.domain}:${edgePort}`,
+    domain: settings.domain,
+    edgePort: edgePort ?? settings.edgePort,
+    certificateFile: certificateFile(settings.data),
+  };
+}
+
+/** Directories of the server belong to its user, those of the engine to root; nobody else can look into either. */
+function prepareDirectories({ data, uid }: Settings, run: string): void {
+  // Passed through by the server's user; what is below has modes of its own.
+  chmodSync(data, 0o711);
+  for (const name of ["bucket", "workers", "uploads"]) ownedBy(join(data, name), uid);
+  for (const name of ["engine", "logs", "build"]) mkdirSync(join(data, name), { recursive: true, mode: 0o700 });
+  mkdirSync(run, { recursive: true, mode: 0o711 });
+  ownedBy(join(run, "w"), uid);
+  installWorkerd(join(data, "bin"));
+}
+
+function ownedBy(directory: string, uid: number): void {
+  mkdirSync(directory, { recursive: true, mode: 0o711 });
+  if (statSync(directory).uid !== uid) chownSync(directory, uid, uid);
+}
+
+/** workerd is run by a user who may not be able to look into the directory that npm installed it in. */
+function installWorkerd(directory: string): void {
+  const source = realpathSync(findWorkerd());
+  const target = join(directory, "workerd");
+  mkdirSync(directory, { recursive: true, mode: 0o755 });
+  if (existsSync(target) && statSync(target).size === statSync(source).size) return;
+  try {
+    cpSync(source, `${target}.partial`);
+  } catch (cause) {
+    if (!isErrno(cause, "ENOSPC")) throw cause;
+    throw new LongshoreError("NO_SPACE", `The disk is full: workerd does not fit into ${directory}.`, {
+      cause,
+      hint: "Free some space, or name another --data.",
+    });
+  }
+  chmodSync(`${target}.partial`, 0o755);
+  renameSync(`${target}.partial`, target);
+}
