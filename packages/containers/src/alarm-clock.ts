@@ -5,13 +5,22 @@
 export class AlarmClock {
   #wishes = new Map<string, number>();
   #set: number | undefined;
+  #recall: (() => void) | undefined;
 
   constructor(private readonly storage: DurableObjectStorage) {}
+
+  /** `recall` is called once, before the alarm is set for the first time: whoever has a wish on record from an earlier life renews it then. */
+  beforeFirst(recall: () => void): void {
+    this.#recall = recall;
+  }
 
   /** Wakes the object at `time` (Unix milliseconds) on behalf of `who`, in place of what `who` wished before; `undefined` withdraws the wish. */
   wish(who: string, time: number | undefined): void {
     if (time === undefined) this.#wishes.delete(who);
     else this.#wishes.set(who, time);
+    const recall = this.#recall;
+    this.#recall = undefined;
+    recall?.();
     this.#apply();
   }
 

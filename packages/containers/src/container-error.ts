@@ -1,7 +1,7 @@
 import type { EngineFault, EngineFaultCode } from "./engine-error.js";
 
 /** Every way in which a container can fail to take a request: the engine's reasons, and those that only this class can know. */
-export type ContainerErrorCode = EngineFaultCode | "CONNECTION_LOST" | "STILL_STOPPING" | "NOT_RUNNING" | "ABORTED";
+export type ContainerErrorCode = EngineFaultCode | "CONNECTION_LOST" | "ABORTED";
 
 interface Meaning {
   readonly status: number;
@@ -25,7 +25,6 @@ const MEANING: Readonly<Record<ContainerErrorCode, Meaning>> = {
   IMAGE_UNAVAILABLE: { status: 503, advice: "Push the image again with `wrangler deploy`.", retryAfter: 10 },
   START_FAILED: { status: 500, advice: "Correct what is named above, and deploy again." },
   CONNECTION_LOST: { status: 502, advice: "The request may have reached the program: send it again only if that does no harm." },
-  STILL_STOPPING: { status: 503, advice: "Try again when it has stopped.", retryAfter: 5 },
   NOT_RUNNING: { status: 503, advice: "Start it with `start()` or `startAndWaitForPorts()` first.", retryAfter: 1 },
   ABORTED: { status: 499, advice: "The caller gave up." },
 };

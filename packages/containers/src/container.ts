@@ -75,10 +75,7 @@ export class Container<Env = Cloudflare.Env> extends DurableObject<Env> {
       onStart: () => this.onStart(),
       onStop: (params) => this.onStop(params),
       onError: (error) => this.onError(error),
-      began: () => {
-        this.#schedules.planOnce();
-        this.#activity.began();
-      },
+      began: () => this.#activity.began(),
       ended: () => this.#activity.ended(),
       // A new object asks the engine and takes the running container over.
       lost: () => this.#activity.whenIdle(() => ctx.abort("Contact with the container engine was lost; the container is taken over anew.")),

@@ -12,8 +12,10 @@ const CRASH_NEWS_MS = 250;
 /** The engine's reasons for an exit that say nothing about the program: it was replaced or told to stop. */
 const INTERRUPTIONS: ReadonlySet<string> = new Set(["rollout", "policy", "signal"]);
 
-/** Why an attempt on a port failed. `unseen` tells that no byte of it can have reached the program,
- * `interrupted` that the process did not end by itself. */
+/**
+ * Why an attempt on a port failed. `unseen` tells that no byte of it can have reached the program, `interrupted` that the process did not end
+ * by itself.
+ */
 export type Diagnosis =
   | { readonly kind: "gone"; readonly error: ContainerError; readonly interrupted: boolean; readonly unseen: boolean }
   | { readonly kind: "refused"; readonly fault: EngineFault | undefined; readonly unseen: boolean }
@@ -23,15 +25,21 @@ export type Diagnosis =
 export async function diagnose(run: Run, error: unknown): Promise<Diagnosis> {
   const fault = engineFault(error);
   const unseen = fault !== undefined;
-  if (fault !== undefined && fault.code !== "PORT_NOT_LISTENING" && fault.code !== "CONTAINER_EXITED") {
+  const over = fault?.code === "CONTAINER_EXITED" || fault?.code === "NOT_RUNNING";
+  if (fault !== undefined && fault.code !== "PORT_NOT_LISTENING" && !over) {
     // The run is void: let that be noticed, so that the next request begins a new one.
     await within(EXIT_NEWS_MS, run.over);
     return { kind: "fatal", error: ContainerError.from(fault, error) };
   }
-  const exit = run.exit ?? (await within(fault?.code === "CONTAINER_EXITED" ? EXIT_NEWS_MS : CRASH_NEWS_MS, run.over));
+  const exit = run.exit ?? (await within(over ? EXIT_NEWS_MS : CRASH_NEWS_MS, run.over));
   if (exit !== undefined) {
     const interrupted = exit.interrupted || (fault?.reason !== undefined && INTERRUPTIONS.has(fault.reason));
-    return { kind: "gone", error: fault === undefined ? exitError(exit) : ContainerError.from(fault, error), interrupted, unseen };
+    return {
+      kind: "gone",
+      error: fault?.code === "CONTAINER_EXITED" ? ContainerError.from(fault, error) : exitError(exit),
+      interrupted,
+      unseen,
+    };
   }
   return { kind: "refused", fault, unseen };
 }

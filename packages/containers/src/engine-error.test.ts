@@ -9,10 +9,16 @@ test("the engine's account is found behind what workerd puts before it", () => {
 });
 
 test("what is not such an account is none", () => {
-  for (const message of ["Network connection lost.", "{", '{"code":"SOMETHING_ELSE","message":"x"}', '{"code":"START_FAILED"}']) {
+  for (const message of ["Network connection lost.", "{", '{"code":7,"message":"x"}', '{"code":"START_FAILED"}']) {
     assert.equal(engineFault(new Error(message)), undefined, message);
   }
   assert.equal(engineFault("CONTAINER_EXITED"), undefined);
+});
+
+test("a code of the engine's own that has no meaning here is a failed start; a missing image is told apart", () => {
+  const code = (given: string) => engineFault(new Error(JSON.stringify({ code: given, message: "x" })))?.code;
+  assert.equal(code("NO_SPACE"), "START_FAILED");
+  assert.equal(code("NOT_FOUND"), "IMAGE_UNAVAILABLE");
 });
 
 test("the exit code is a property", () => {

@@ -1,6 +1,13 @@
-/** What the engine says when a container cannot be started or a port cannot be reached. */
-export type EngineFaultCode = "CONTAINER_EXITED" | "PORT_NOT_LISTENING" | "LIMIT_REACHED" | "IMAGE_UNAVAILABLE" | "START_FAILED";
+/** What a failure of the engine comes to for the container. */
+export type EngineFaultCode =
+  | "CONTAINER_EXITED"
+  | "NOT_RUNNING"
+  | "PORT_NOT_LISTENING"
+  | "LIMIT_REACHED"
+  | "IMAGE_UNAVAILABLE"
+  | "START_FAILED";
 
+/** What the engine says when a container cannot be started or a port cannot be reached. */
 export interface EngineFault {
   readonly code: EngineFaultCode;
   readonly message: string;
@@ -11,13 +18,15 @@ export interface EngineFault {
   readonly lastLines?: readonly string[];
 }
 
-const CODES: ReadonlySet<string> = new Set([
-  "CONTAINER_EXITED",
-  "PORT_NOT_LISTENING",
-  "LIMIT_REACHED",
-  "IMAGE_UNAVAILABLE",
-  "START_FAILED",
-]);
+/** The codes that mean something of their own here; an image that is not there has a general code in the engine. Any other failed the start. */
+const MEANING_OF: Readonly<Record<string, EngineFaultCode>> = {
+  CONTAINER_EXITED: "CONTAINER_EXITED",
+  NOT_RUNNING: "NOT_RUNNING",
+  PORT_NOT_LISTENING: "PORT_NOT_LISTENING",
+  LIMIT_REACHED: "LIMIT_REACHED",
+  IMAGE_UNAVAILABLE: "IMAGE_UNAVAILABLE",
+  NOT_FOUND: "IMAGE_UNAVAILABLE",
+};
 
 /**
  * The engine's own account of a failure, if there is one. workerd passes no structure on: it puts the body of the engine's answer at the end of
@@ -28,7 +37,7 @@ export function engineFault(error: unknown): EngineFault | undefined {
   const start = message.indexOf('{"');
   if (start < 0) return undefined;
   const value = parse(message.slice(start, message.lastIndexOf("}") + 1));
-  return isFault(value) ? value : undefined;
+  return isAccount(value) ? { ...value, code: MEANING_OF[value.code] ?? "START_FAILED" } : undefined;
 }
 
 /** The exit code that workerd attaches to the error of `monitor()` when the process ended with one; `undefined` for any other failure. */
@@ -45,8 +54,8 @@ function parse(text: string): unknown {
   }
 }
 
-function isFault(value: unknown): value is EngineFault {
+function isAccount(value: unknown): value is Omit<EngineFault, "code"> & { code: string } {
   if (typeof value !== "object" || value === null) return false;
   const { code, message } = value as Record<string, unknown>;
-  return typeof code === "string" && CODES.has(code) && typeof message === "string";
+  return typeof code === "string" && typeof message === "string";
 }

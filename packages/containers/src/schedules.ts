@@ -6,18 +6,18 @@ const WHO = "schedule";
 
 /** Method calls that are due later, kept in the object's storage. Times are whole seconds; each is called once, at its time or after. */
 export class Schedules {
-  #loaded = false;
-
   constructor(
     private readonly storage: DurableObjectStorage,
     private readonly alarms: AlarmClock,
-  ) {}
+  ) {
+    alarms.beforeFirst(() => this.#plan());
+  }
 
   /** Adds a call of the method `callback` at a time, or in a number of seconds. Throws a `TypeError` if `when` is neither. */
   add<T>(when: Date | number, callback: string, payload: T): Schedule<T> {
     const schedule = describe(when, callback, payload);
     this.storage.kv.put(PREFIX + schedule.taskId, schedule);
-    this.plan();
+    this.#plan();
     return schedule;
   }
 
@@ -34,7 +34,7 @@ export class Schedules {
   /** Forgets all calls of this method. */
   remove(callback: string): void {
     for (const { taskId } of this.list(callback)) this.storage.kv.delete(PREFIX + taskId);
-    this.plan();
+    this.#plan();
   }
 
   /** Runs what is due. A call that fails is logged and not repeated. */
@@ -49,18 +49,12 @@ export class Schedules {
         console.error(`The scheduled call of ${schedule.callback} failed:`, error);
       }
     }
-    this.plan();
+    this.#plan();
   }
 
-  /** Sets the alarm for the next call, if there is one. Must have run in this object before anyone else sets the alarm. */
-  plan(): void {
-    this.#loaded = true;
+  #plan(): void {
     const next = this.list()[0];
     this.alarms.wish(WHO, next === undefined ? undefined : next.time * 1000);
-  }
-
-  planOnce(): void {
-    if (!this.#loaded) this.plan();
   }
 }
 
