@@ -8,6 +8,7 @@ import { oneConnection, type Platform, raw, send, testPlatform } from "./fixture
 
 const CODE = `
 const seen = [];
+let flooded = 0;
 export default { async fetch(request) {
   const url = new URL(request.url);
   switch (url.pathname) {
@@ -28,6 +29,8 @@ export default { async fetch(request) {
       return new Response(new ReadableStream({ async pull(c) { c.enqueue(new Uint8Array(1000)); await scheduler.wait(5); }, cancel() { seen.push("cancelled"); } }));
     }
     case "/seen": return Response.json(seen);
+    case "/flood": return new Response(new ReadableStream({ pull(c) { flooded++; c.enqueue(new Uint8Array(65536)); } }));
+    case "/flooded": return new Response(String(flooded));
     case "/nothing": return new Response(null, { status: 204 });
     default: return new Response("path " + url.pathname + url.search);
   }
@@ -118,6 +121,30 @@ async function stalled(outgoing: import("node:http").ClientRequest): Promise<fal
   await new Promise((resolve) => setTimeout(resolve, 400));
   return outgoing.socket?.bytesWritten === before ? false : stalled(outgoing);
 }
+
+test("a long answer is made only as fast as it is read, and goes on when it is read", async () => {
+  const headers = { host: "app.localhost" };
+  const outgoing = request({ host: "127.0.0.1", port: it.port, path: "/flood", headers, agent: false });
+  outgoing.on("error", () => undefined);
+  outgoing.end();
+  const [message] = (await once(outgoing, "response")) as [import("node:http").IncomingMessage];
+  message.on("error", () => undefined);
+  message.pause();
+  const made = async () => Number((await send(it.port, "app.localhost", "/flooded")).text) * 65_536;
+  // A wait, because that nothing more is made has no event.
+  let before = -1;
+  for (let now = await made(); now !== before; now = await made()) {
+    before = now;
+    assert.ok(now < 100_000_000, "100 MB were made although nobody read");
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  let read = 0;
+  for await (const chunk of message) {
+    read += (chunk as Buffer).length;
+    if (read > before + 10_000_000) break;
+  }
+  assert.ok((await made()) > before);
+});
 
 test("server-sent events arrive one by one, each before the next is sent", async () => {
   const headers = { host: "app.localhost" };

@@ -197,8 +197,13 @@ function answerOn(request: IncomingMessage, socket: Socket): ServerResponse {
 /** After an answer that did not wait for the whole body, takes in the rest for a while: a client that still writes would otherwise miss the answer. */
 function linger(request: IncomingMessage): void {
   if (request.readableEnded || request.destroyed) return;
-  const timer = setTimeout(() => request.socket.destroy(), LINGER_MS);
-  const done = () => clearTimeout(timer);
-  request.once("end", done).once("close", done);
+  const { socket } = request;
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+  const done = () => {
+    clearTimeout(timer);
+    socket.off("close", done);
+  };
+  request.once("end", done);
+  socket.once("close", done);
   request.resume();
 }
