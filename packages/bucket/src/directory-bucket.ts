@@ -2,24 +2,13 @@ import { constants } from "node:fs";
 import { type FileHandle, link, mkdir, open, rename, rm, stat, unlink, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { Readable } from "node:stream";
-import {
-  type Bucket,
-  type BucketObject,
-  isErrno,
-  LongshoreError,
-  type ObjectInfo,
-  type PutOptions,
-  toLongshoreError,
-} from "@longshore/contract";
+import { type Bucket, isErrno, LongshoreError, type ObjectInfo, type PutOptions, toLongshoreError } from "@longshore/contract";
+import { DirectoryBucketReader } from "./directory-bucket-reader.js";
 import { DurableTree, syncDirectory } from "./durable-tree.js";
 import { KeyLocks } from "./key-locks.js";
-import { objectPath, prefixDirectory } from "./keys.js";
+import { objectPath } from "./keys.js";
 import { infoOf, VersionClock } from "./object-version.js";
 import { TemporaryFiles } from "./temporary-files.js";
-import { listObjects } from "./walk.js";
-
-/** Read in pieces of this many bytes: layers are large, and 64 KiB costs a third of the throughput. */
-const READ_CHUNK = 256 * 1024;
 
 /**
  * A bucket in a directory: `objects/` holds a file per object, `temporary/` what is being written.
@@ -27,14 +16,15 @@ const READ_CHUNK = 256 * 1024;
  * An object appears by rename or link of a finished, synced file, so a crash at any moment leaves the old or the new, never half. Conditions of
  * `put` hold among all callers in this process. Among processes `ifNoneMatch` still does, but `ifMatch` does not: one process writes the heads.
  */
-export class DirectoryBucket implements Bucket {
+export class DirectoryBucket extends DirectoryBucketReader implements Bucket {
   readonly #objects: string;
   readonly #tree: DurableTree;
   readonly #temporary: TemporaryFiles;
   readonly #locks = new KeyLocks();
   readonly #clock = new VersionClock();
 
-  private constructor(objects: string, temporary: TemporaryFiles) {
+  private constructor(root: string, objects: string, temporary: TemporaryFiles) {
+    super(root);
     this.#objects = objects;
     this.#tree = new DurableTree(objects);
     this.#temporary = temporary;
@@ -48,32 +38,9 @@ export class DirectoryBucket implements Bucket {
       const first = await mkdir(objects, { recursive: true, mode: 0o700 });
       const temporary = await TemporaryFiles.open(join(root, "temporary"));
       for (let made = objects; first !== undefined && made.length >= first.length; made = dirname(made)) await syncDirectory(dirname(made));
-      return new DirectoryBucket(objects, temporary);
+      return new DirectoryBucket(root, objects, temporary);
     } catch (error) {
       throw toLongshoreError(error, `Opening the bucket in ${root}`);
-    }
-  }
-
-  async get(key: string, range?: { start: number; end?: number }): Promise<BucketObject | undefined> {
-    const path = objectPath(this.#objects, key);
-    const handle = await openExisting(path, key);
-    if (handle === undefined) return undefined;
-    try {
-      const info = infoOf(key, await handle.stat({ bigint: true }));
-      const { start, end } = checkedRange(info, range);
-      return { ...info, body: handle.createReadStream({ start, end, highWaterMark: READ_CHUNK }) };
-    } catch (error) {
-      await handle.close();
-      throw toLongshoreError(error, `Reading ${key} from the bucket`);
-    }
-  }
-
-  async head(key: string): Promise<ObjectInfo | undefined> {
-    try {
-      return infoOf(key, await stat(objectPath(this.#objects, key), { bigint: true }));
-    } catch (error) {
-      if (isErrno(error, "ENOENT") || isErrno(error, "ENOTDIR")) return undefined;
-      throw toLongshoreError(error, `Looking for ${key} in the bucket`);
     }
   }
 
@@ -128,10 +95,6 @@ export class DirectoryBucket implements Bucket {
     }
   }
 
-  list(prefix: string): AsyncIterable<ObjectInfo> {
-    return listObjects(prefixDirectory(this.#objects, prefix), prefix);
-  }
-
   /** Gives the finished `file` its name in the bucket, if the conditions hold, and makes all of it durable. */
   async #commit(key: string, target: string, file: { path: string; handle: FileHandle }, options: PutOptions): Promise<ObjectInfo> {
     const version = this.#clock.next();
@@ -164,28 +127,4 @@ async function linkNew(key: string, from: string, target: string): Promise<void>
     throw new LongshoreError("CONFLICT", `The object ${key} exists already.`, { cause: error, hint: "Read it, then change that version." });
   }
   await unlink(from);
-}
-
-async function openExisting(path: string, key: string): Promise<FileHandle | undefined> {
-  try {
-    return await open(path, "r");
-  } catch (error) {
-    if (isErrno(error, "ENOENT") || isErrno(error, "ENOTDIR")) return undefined;
-    throw toLongshoreError(error, `Reading ${key} from the bucket`);
-  }
-}
-
-function checkedRange(info: ObjectInfo, range: { start: number; end?: number } | undefined): { start: number; end: number } {
-  if (range === undefined) return { start: 0, end: Number.POSITIVE_INFINITY };
-  const end = Math.min(range.end ?? Number.POSITIVE_INFINITY, info.size - 1);
-  if (range.start < 0 || range.start > end) {
-    throw new LongshoreError(
-      "INVALID_INPUT",
-      `The object ${info.key} has ${info.size} bytes, none of them in ${range.start}-${range.end ?? ""}.`,
-      {
-        hint: "Ask for a range that begins inside the object.",
-      },
-    );
-  }
-  return { start: range.start, end };
 }

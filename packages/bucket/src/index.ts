@@ -1,1 +1,2 @@
 export { DirectoryBucket } from "./directory-bucket.js";
+export { DirectoryBucketReader } from "./directory-bucket-reader.js";

@@ -18,7 +18,7 @@ const EXIT_REPORT_MS = 2_000;
  * and what was half made when the engine was killed. The order matters: first the records, then everything they do not name.
  */
 export async function recover(engine: ContainerEngine): Promise<void> {
-  const { records, host } = engine.parts;
+  const { records } = engine.parts;
   const known = new Set<string>();
   for (const record of await records.readAll()) {
     const tenant = engine.tenants.get(record.tenant);

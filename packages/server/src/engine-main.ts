@@ -1,6 +1,6 @@
 import { accessSync, constants } from "node:fs";
 import { join } from "node:path";
-import { DirectoryBucket } from "@longshore/bucket";
+import { DirectoryBucketReader } from "@longshore/bucket";
 import { LongshoreError } from "@longshore/contract";
 import { BucketImageSource, openEngine } from "@longshore/engine";
 import { log } from "./log.js";
@@ -8,11 +8,10 @@ import { runChild } from "./process/child.js";
 import { openFilesLimit } from "./process/open-files.js";
 
 runChild("engine", async ({ settings, runDirectory }) => {
-  const bucket = await DirectoryBucket.open(join(settings.data, "bucket"));
   const open = await openEngine({
     dataDirectory: join(settings.data, "engine"),
     runDirectory,
-    images: new BucketImageSource(bucket),
+    images: new BucketImageSource(new DirectoryBucketReader(join(settings.data, "bucket"))),
     runtime: findProgram(settings.runtime),
     poolDepth: settings.pool,
     openFiles: openFilesLimit(),

@@ -4,9 +4,9 @@ import type { ImageSource } from "./types.js";
 
 /** Reads images straight from the registry's store: on the machine that holds it, a pushed image needs no pull. */
 export class BucketImageSource implements ImageSource {
-  readonly #bucket: Bucket;
+  readonly #bucket: Pick<Bucket, "get">;
 
-  constructor(bucket: Bucket) {
+  constructor(bucket: Pick<Bucket, "get">) {
     this.#bucket = bucket;
   }
 
