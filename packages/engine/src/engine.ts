@@ -1,7 +1,15 @@
 import { randomUUID } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { type ContainerClass, type Engine, type ExitReason, type InstanceInfo, LongshoreError, type Tenant } from "@longshore/contract";
+import {
+  type ContainerClass,
+  type Engine,
+  type ExitReason,
+  type InstanceInfo,
+  LongshoreError,
+  type Tenant,
+  toLongshoreError,
+} from "@longshore/contract";
 import type { EngineDirectories } from "./directories.js";
 import { executableInRoot } from "./image/root.js";
 import type { ImageStore } from "./image/store.js";
@@ -10,7 +18,7 @@ import { instanceCommand, instanceEnvironment } from "./instance/environment.js"
 import { exitReason } from "./instance/exit.js";
 import { Instance, type InstanceSandbox } from "./instance/instance.js";
 import type { InstanceRecord, RecordStore } from "./instance/record.js";
-import { tailLog } from "./log/tail.js";
+import { LAST_LINES, tailLog } from "./log/tail.js";
 import { SandboxPool } from "./sandbox/pool.js";
 import { createSandbox, removeSandbox, type Sandbox, type SandboxHost } from "./sandbox/sandbox.js";
 import { parseContainerName, type TenantHost } from "./tenant/tenant-host.js";
@@ -35,7 +43,6 @@ export interface CreateRequest {
 
 /** A container gets this long between SIGTERM and SIGKILL (spec 12, container shutdown). */
 export const STOP_GRACE_MS = 15 * 60_000;
-const LAST_LINES = 20;
 
 /**
  * The containers of one host. The kernel and the records are the truth; everything here can be rebuilt from them (recovery.ts).
@@ -117,14 +124,13 @@ export class ContainerEngine implements Engine {
    * Errors: `LIMIT_REACHED` (max_instances), `NOT_FOUND` (image), `INVALID_INPUT` (entrypoint), `CONFLICT` (the name is running).
    */
   async create(tenant: TenantHost, name: string, request: CreateRequest): Promise<Instance> {
-    const { containerClass, durableObjectId } = parseContainerName(tenant.config, name);
     const previous = tenant.containers.get(name);
     if (previous?.live) throw new LongshoreError("CONFLICT", `The container ${name} is ${previous.status}.`);
-    const release = tenant.reserve(name, containerClass);
+    tenant.failures.delete(name);
     try {
-      const image = await this.parts.images.prepare(containerClass.image);
-      const key = poolKey(image, containerClass);
-      const sandbox = this.#pool.take(key) ?? (await createSandbox(this.parts.host, randomUUID(), image, containerClass.size));
+      const { containerClass, durableObjectId } = parseContainerName(tenant.config, name);
+      using _place = tenant.reserve(name, containerClass);
+      const sandbox = await this.#sandboxFor(containerClass);
       const record = this.#record(tenant, name, containerClass, durableObjectId, sandbox, request);
       const missing = missingExecutable(sandbox, record);
       if (missing !== undefined) {
@@ -134,8 +140,10 @@ export class ContainerEngine implements Engine {
       this.parts.records.write(record);
       if (previous !== undefined) void this.#tracked(this.#forget(tenant, previous));
       return this.adopt(tenant, record, sandbox);
-    } finally {
-      release();
+    } catch (error) {
+      // workerd does not pass the answer on in full; whoever connects to the container next is told.
+      tenant.failures.set(name, toLongshoreError(error, `Starting the container ${name}`));
+      throw error;
     }
   }
 
@@ -200,6 +208,12 @@ export class ContainerEngine implements Engine {
     await this.settled();
     await this.parts.host.cgroups.removeParent();
     await Promise.all([...this.tenants.values()].map((tenant) => tenant[Symbol.asyncDispose]()));
+  }
+
+  async #sandboxFor(containerClass: ContainerClass): Promise<Sandbox> {
+    const image = await this.parts.images.prepare(containerClass.image);
+    const ready = this.#pool.take(poolKey(image, containerClass));
+    return ready ?? (await createSandbox(this.parts.host, randomUUID(), image, containerClass.size));
   }
 
   async #createPooled(key: string): Promise<Sandbox> {

@@ -1,6 +1,8 @@
 import { open } from "node:fs/promises";
 import { isErrno } from "@longshore/contract";
 
+/** How many lines an error message shows of what a container wrote last. */
+export const LAST_LINES = 20;
 /** Enough for a stack trace; more belongs into the log itself. */
 const TAIL_BYTES = 64 * 1024;
 

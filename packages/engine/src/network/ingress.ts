@@ -2,15 +2,28 @@ import { readFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { isErrno } from "@longshore/contract";
+import { type ErrorCode, type ExitReason, type ExitRecord, isErrno, type LongshoreError } from "@longshore/contract";
 import type { Instance } from "../instance/instance.js";
 
-/** What a connection that can never succeed is answered with: the Container class decides by `code` and shows `message`. */
+/**
+ * What a connection that can never succeed is answered with: the Container class decides by `code` and shows `message`. A start that failed
+ * brings its own code, such as `LIMIT_REACHED`.
+ */
 export interface IngressRefusal {
-  readonly code: "CONTAINER_EXITED" | "PORT_NOT_LISTENING" | "NOT_RUNNING";
+  readonly code: "CONTAINER_EXITED" | "PORT_NOT_LISTENING" | "NOT_RUNNING" | ErrorCode;
   readonly message: string;
   readonly exitCode?: number;
+  readonly reason?: ExitReason;
   readonly lastLines?: readonly string[];
+}
+
+/** The container as the door finds it: its current life, and why there is none. */
+export interface IngressTarget {
+  instance(): Instance | undefined;
+  /** Why the last start came to nothing. */
+  failure(): LongshoreError | undefined;
+  /** The last lines of output of a container that runs. */
+  lastLines(instance: Instance): Promise<readonly string[]>;
 }
 
 /** A port that has not opened this long after it was asked for will not open. The same as the Container class's own limit (spec 02). */
@@ -24,10 +37,10 @@ const RETRY_MS = { first: 1, last: 8 };
  */
 export class Ingress implements AsyncDisposable {
   readonly #server: Server;
-  readonly #current: () => Instance | undefined;
+  readonly #target: IngressTarget;
 
-  private constructor(current: () => Instance | undefined) {
-    this.#current = current;
+  private constructor(target: IngressTarget) {
+    this.#target = target;
     this.#server = createServer((request, response) => {
       request.resume();
       // workerd configures the egress side here. Outbound traffic is not carried yet: containers have loopback only, so nothing can leak.
@@ -37,8 +50,8 @@ export class Ingress implements AsyncDisposable {
   }
 
   /** Listens on loopback. `port` 0 picks one; after a restart the same port must be taken again, since workerd remembers it. */
-  static async listen(port: number, current: () => Instance | undefined): Promise<Ingress> {
-    const ingress = new Ingress(current);
+  static async listen(port: number, target: IngressTarget): Promise<Ingress> {
+    const ingress = new Ingress(target);
     await new Promise<void>((resolve, reject) => {
       ingress.#server.once("error", reject);
       ingress.#server.listen(port, "127.0.0.1", resolve);
@@ -75,34 +88,35 @@ export class Ingress implements AsyncDisposable {
   async #reach(port: number, signal: AbortSignal): Promise<Socket | IngressRefusal | undefined> {
     const deadline = Date.now() + HOLD_MS;
     for (let pause = RETRY_MS.first; !signal.aborted; pause = Math.min(pause * 2, RETRY_MS.last)) {
-      const instance = this.#current();
-      if (instance === undefined || instance.status === "created") {
-        return { code: "NOT_RUNNING", message: "The container is not running." };
-      }
+      const failure = this.#target.failure();
+      if (failure !== undefined) return { code: failure.code, message: failure.text };
+      const instance = this.#target.instance();
+      if (instance === undefined || instance.status === "created") return { code: "NOT_RUNNING", message: "The container is not running." };
       const { exit } = instance.record;
-      if (exit !== undefined) return exitRefusal(port, exit.code, exit.reason, exit.lastLines);
+      if (exit !== undefined) return exitRefusal(port, exit);
       const socket = instance.network?.connect(port);
       if (socket !== undefined) {
         instance.ready(port);
         return socket;
       }
-      if (Date.now() >= deadline || instance.openPorts.has(port)) return notListening(port, instance);
+      if (Date.now() >= deadline || instance.openPorts.has(port))
+        return notListening(port, instance, await this.#target.lastLines(instance));
       await delay(pause);
     }
     return undefined;
   }
 }
 
-function exitRefusal(port: number, exitCode: number, reason: string, lastLines: readonly string[]): IngressRefusal {
+function exitRefusal(port: number, { code, reason, lastLines }: ExitRecord): IngressRefusal {
   const why = reason === "oom" ? " because it ran out of memory" : "";
-  const message = `The container exited with code ${exitCode}${why} and serves port ${port} no more.`;
-  return { code: "CONTAINER_EXITED", message, exitCode, lastLines };
+  const message = `The container exited with code ${code}${why} and serves port ${port} no more.`;
+  return { code: "CONTAINER_EXITED", message, exitCode: code, reason, lastLines };
 }
 
-function notListening(port: number, instance: Instance): IngressRefusal {
+function notListening(port: number, instance: Instance, lastLines: readonly string[]): IngressRefusal {
   const ports = listeningPorts(instance.record.process.pid);
   const offered = ports.length === 0 ? "It listens on no port." : `It listens on ${ports.join(", ")}.`;
-  return { code: "PORT_NOT_LISTENING", message: `Nothing listens on port ${port} in the container. ${offered}` };
+  return { code: "PORT_NOT_LISTENING", message: `Nothing listens on port ${port} in the container. ${offered}`, lastLines };
 }
 
 /** TCP ports in state LISTEN in a process's network namespace. */

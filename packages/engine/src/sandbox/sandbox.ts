@@ -89,16 +89,33 @@ async function assemble(host: SandboxHost, id: string, directory: string, image:
       exitsDirectory: host.exitsDirectory,
       runtime: host.runtime,
     });
-    // Opened for both ways, so that neither side waits for the other; if the engine dies, the shim reads an end and exits by itself.
-    const fifo = openSync(join(shim, "f"), constants.O_RDWR | constants.O_NONBLOCK);
     const network = NetworkNamespace.ofProcess(pid);
     await runtime(host.runtime, ["start", id]);
+    const fifo = await openOnceRead(join(shim, "f"));
     const process = identify(pid);
     if (process === undefined) throw new LongshoreError("INTERNAL", `The sandbox ${id} ended before it was used.`);
     return { id, directory, image, identity, process, network, launch: (command) => launch(shim, fifo, command) };
   } finally {
     // The container has its own view of the mount by now; the engine needs none.
     unmountRoot(directory);
+  }
+}
+
+const SHIM_DEADLINE_MS = 5_000;
+
+/**
+ * Opens the shim's fifo for writing once the shim is reading: what is written before would be lost with the last writer. If the engine dies
+ * without writing, the shim reads an end and exits by itself. Takes a few ms, and only while a sandbox is made.
+ */
+async function openOnceRead(fifo: string): Promise<number> {
+  const deadline = Date.now() + SHIM_DEADLINE_MS;
+  for (;;) {
+    try {
+      return openSync(fifo, constants.O_WRONLY | constants.O_NONBLOCK);
+    } catch (error) {
+      if (!isErrno(error, "ENXIO") || Date.now() > deadline) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
   }
 }
 

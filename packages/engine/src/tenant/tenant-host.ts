@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { type ContainerClass, LongshoreError, type Tenant } from "@longshore/contract";
 import type { EngineDirectories } from "../directories.js";
 import type { Instance } from "../instance/instance.js";
+import { LAST_LINES, tailLog } from "../log/tail.js";
 import { Ingress } from "../network/ingress.js";
 
 /** What the engine keeps of a tenant on disk. */
@@ -21,6 +22,8 @@ export class TenantHost implements AsyncDisposable {
   gateShut = false;
   /** The current life of each container, by the name that workerd uses. */
   readonly containers = new Map<string, Instance>();
+  /** Why the last start of a container came to nothing, until the next one. */
+  readonly failures = new Map<string, LongshoreError>();
   readonly ingresses = new Map<string, Ingress>();
   readonly #directories: EngineDirectories;
   readonly #starting = new Map<string, ContainerClass>();
@@ -60,7 +63,11 @@ export class TenantHost implements AsyncDisposable {
   async openIngress(name: string, port = 0): Promise<Ingress> {
     const existing = this.ingresses.get(name);
     if (existing !== undefined) return existing;
-    const ingress = await Ingress.listen(port, () => this.containers.get(name));
+    const ingress = await Ingress.listen(port, {
+      instance: () => this.containers.get(name),
+      failure: () => this.failures.get(name),
+      lastLines: ({ record }) => tailLog(join(this.#directories.logs, record.id), LAST_LINES),
+    });
     this.ingresses.set(name, ingress);
     if (port === 0) await this.save();
     return ingress;
@@ -76,10 +83,10 @@ export class TenantHost implements AsyncDisposable {
   }
 
   /**
-   * Counts a container in before it exists, so that concurrent starts cannot pass the limit together. Call the result when it exists, or will not.
+   * Counts a container in before it exists, so that concurrent starts cannot pass the limit together. Dispose of the result when it exists, or will not.
    * Errors: `LIMIT_REACHED`, `CONFLICT` when the same container is being made already.
    */
-  reserve(name: string, containerClass: ContainerClass): () => void {
+  reserve(name: string, containerClass: ContainerClass): Disposable {
     if (this.#starting.has(name)) throw new LongshoreError("CONFLICT", `The container ${name} is being created.`);
     const ofClass = (candidate: { namespaceId: string }) => candidate.namespaceId === containerClass.namespaceId;
     const running = [...this.containers.values()].filter((instance) => instance.live && ofClass(instance.record)).length;
@@ -93,7 +100,7 @@ export class TenantHost implements AsyncDisposable {
       );
     }
     this.#starting.set(name, containerClass);
-    return () => this.#starting.delete(name);
+    return { [Symbol.dispose]: () => void this.#starting.delete(name) };
   }
 
   /** Stops listening; state on disk stays. */
