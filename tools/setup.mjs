@@ -15,6 +15,10 @@ const PROGRAMS = {
   zstd: "zstd",
   tar: "tar",
   unshare: "util-linux",
+  setpriv: "util-linux",
+  skopeo: "skopeo",
+  openssl: "openssl",
+  ldd: "libc-bin",
 };
 
 if (Number(process.versions.node.split(".")[0]) < 20) fail(`Node.js ${process.version} is too old. Longshore needs 20.19 or newer.`);
