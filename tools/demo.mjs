@@ -38,7 +38,10 @@ try {
 async function start() {
   console.log("\n── Starting Longshore");
   const ports = once ? ["--edge-port", "0", "--api-port", "0", "--registry-port", "0"] : [];
-  const child = spawn(process.execPath, [longshore, "up", "--data", data, ...ports], { stdio: ["ignore", "pipe", "inherit"], detached: true });
+  const child = spawn(process.execPath, [longshore, "up", "--data", data, ...ports], {
+    stdio: ["ignore", "pipe", "inherit"],
+    detached: true,
+  });
   const ended = new Promise((resolve) => child.once("close", resolve));
   let text = "";
   await new Promise((resolve, reject) => {
@@ -51,7 +54,12 @@ async function start() {
     console.error(error.message);
     process.exit(1);
   });
-  console.log(text.split("\n").filter((line) => line.startsWith("  ") && !line.includes("deploy")).join("\n"));
+  console.log(
+    text
+      .split("\n")
+      .filter((line) => line.startsWith("  ") && !line.includes("deploy"))
+      .join("\n"),
+  );
   return { child, ended };
 }
 

@@ -1,6 +1,6 @@
 // `npm run setup`: everything a fresh Debian or Ubuntu machine needs, said before it is installed. Safe to run again.
 import { spawnSync } from "node:child_process";
-import { accessSync, constants, existsSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -35,7 +35,9 @@ function npmPackages() {
 }
 
 function debianPackages() {
-  const missing = Object.entries(PROGRAMS).filter(([program]) => !onPath(program)).map(([, name]) => name);
+  const missing = Object.entries(PROGRAMS)
+    .filter(([program]) => !onPath(program))
+    .map(([, name]) => name);
   // The shim inside each container must not need the image's libraries, so it has to be the static one.
   if (!isStaticBusybox()) missing.push("busybox-static");
   if (missing.length === 0) return;
@@ -45,19 +47,24 @@ function debianPackages() {
   run("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...missing], environment);
 }
 
+/** A static program has no dynamic loader to name. */
 function isStaticBusybox() {
-  return onPath("busybox") && spawnSync("dpkg-query", ["-W", "-f=${Status}", "busybox-static"], { encoding: "utf8" }).stdout.includes("ok installed");
+  const path = ["/bin/busybox", "/usr/bin/busybox"].find((candidate) => existsSync(candidate));
+  return path !== undefined && !readFileSync(path).includes("/lib64/ld-linux");
 }
 
 function onPath(program) {
-  return (process.env.PATH ?? "").split(":").concat("/usr/sbin", "/sbin").some((directory) => {
-    try {
-      accessSync(join(directory, program), constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
+  return (process.env.PATH ?? "")
+    .split(":")
+    .concat("/usr/sbin", "/sbin")
+    .some((directory) => {
+      try {
+        accessSync(join(directory, program), constants.X_OK);
+        return true;
+      } catch {
+        return false;
+      }
+    });
 }
 
 function run(command, args, env = process.env) {
