@@ -1,1 +1,9 @@
-export {};
+export { type AppDirectory, type AppSource, appDirectory } from "./app-directory.js";
+export { eventually } from "./eventually.js";
+export { cgroupName, leftovers } from "./leftovers.js";
+export { logTails } from "./logs.js";
+export { Platform, type PlatformOptions, type WranglerOptions, type WranglerVersion } from "./platform.js";
+export { type Finished, type RunOptions, run } from "./run.js";
+export { baseEnvironment, repository } from "./settings.js";
+export { type PlatformSuite, platformSuite } from "./suite.js";
+export { cli } from "./up-process.js";

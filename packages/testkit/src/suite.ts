@@ -1,0 +1,38 @@
+import { after, before, test } from "node:test";
+import { Platform, type PlatformOptions } from "./platform.js";
+
+export interface PlatformSuite {
+  /** The platform; only inside of tests. */
+  readonly platform: Platform;
+  /** A test that prints the platform's logs when it fails. */
+  test(name: string, body: (platform: Platform) => Promise<void>): void;
+}
+
+/** One platform for all tests of a file, which run in order. */
+export function platformSuite(options: PlatformOptions = {}): PlatformSuite {
+  let started: Platform | undefined;
+  before(async () => {
+    started = await Platform.start(options);
+  });
+  after(async () => {
+    await started?.[Symbol.asyncDispose]();
+  });
+  const suite: PlatformSuite = {
+    get platform() {
+      if (started === undefined) throw new Error("The platform is there only inside of tests.");
+      return started;
+    },
+    test(name, body) {
+      void test(name, async () => {
+        const { platform } = suite;
+        try {
+          await body(platform);
+        } catch (error) {
+          console.error(platform.logs());
+          throw error;
+        }
+      });
+    },
+  };
+  return suite;
+}
