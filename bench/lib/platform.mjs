@@ -1,0 +1,83 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createWriteStream } from "node:fs";
+import { mkdir, readdir, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { command, end } from "./command.mjs";
+
+const CLI = fileURLToPath(new URL("../../packages/cli/bin/longshore.js", import.meta.url));
+
+/**
+ * A Longshore of the benchmark's own: data in `directory`, free ports, everything else as a user gets it.
+ *
+ * @param {{ directory: string, cleanup: import("./cleanup.mjs").Cleanup, env?: Record<string, string>, flags?: readonly string[] }} options
+ */
+export async function startPlatform({ directory, cleanup, env = {}, flags = [] }) {
+  const data = join(directory, "longshore");
+  await mkdir(data, { recursive: true });
+  const ports = ["--edge-port", "0", "--api-port", "0", "--registry-port", "0"];
+  const child = spawn(process.execPath, [CLI, "up", "--data", data, ...ports, ...flags], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, ...env },
+  });
+  const log = createWriteStream(join(data, "up.log"));
+  child.stdout.pipe(log);
+  child.stderr.pipe(log);
+  cleanup.defer(async () => {
+    await end(child);
+    await rm(data, { recursive: true, force: true });
+  });
+  await isUp(child, join(data, "up.log"));
+  const presence = JSON.parse(await readFile(join(data, "running.json"), "utf8"));
+  return new Platform(data, presence);
+}
+
+class Platform {
+  /** Where applications answer, on 127.0.0.1. */
+  edgePort;
+  /** The data directory. */
+  data;
+  #domain;
+
+  constructor(data, { edgePort, domain }) {
+    this.data = data;
+    this.edgePort = edgePort;
+    this.#domain = domain;
+  }
+
+  /** The Host header that leads to an application. */
+  hostOf(name) {
+    return `${name}.${this.#domain}:${this.edgePort}`;
+  }
+
+  /** One command of the CLI; resolves with its output. */
+  async longshore(args, cwd) {
+    return await command(process.execPath, [CLI, ...args, "--data", this.data], { cwd });
+  }
+
+  /** Deploys the application in a directory with the real wrangler. */
+  async deploy(directory, ...args) {
+    await this.longshore(["deploy", ...args], directory);
+  }
+
+  /** Host pids of the programs in the containers that run now, by instance id. */
+  async containerProcesses() {
+    const directory = join(this.data, "engine", "instances");
+    const names = (await readdir(directory)).filter((name) => name.endsWith(".json"));
+    const records = await Promise.all(names.map(async (name) => JSON.parse(await readFile(join(directory, name), "utf8"))));
+    return records.filter(({ status }) => status === "running").map(({ id, applicationId, process: { pid } }) => ({ id, applicationId, pid }));
+  }
+}
+
+async function isUp(child, logFile) {
+  let output = "";
+  const ready = new Promise((resolve) => {
+    child.stdout.on("data", (chunk) => {
+      output += chunk;
+      if (output.includes("Ctrl-C ends it.")) resolve("ready");
+    });
+  });
+  const outcome = await Promise.race([ready, once(child, "exit").then(() => "ended")]);
+  if (outcome !== "ready") throw new Error(`Longshore did not start.\n${await readFile(logFile, "utf8")}`);
+}
