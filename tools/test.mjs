@@ -24,7 +24,7 @@ const files = [...testFiles("packages"), ...testFiles("tests")]
 let passed = 0;
 let failed = 0;
 let skipped = 0;
-const stream = run({ files, concurrency: Math.max(2, cpus().length), timeout: 600_000 });
+const stream = run({ files, concurrency: Math.max(2, cpus().length), timeout: 240_000 });
 stream.on("test:pass", (test) => count(test, () => passed++));
 stream.on("test:fail", (test) => count(test, () => failed++));
 stream.compose(spec).pipe(process.stdout);
