@@ -34,7 +34,12 @@ export async function run({ directory, cleanup, log }) {
   const sides = {
     longshore: (round) => longshoreStart(platform, `/cold-${round}`),
     docker: () => docker.do("coldStart", { image: "bench-cold", port: 8080, path: "/index.html", limits: LIMITS }),
-    floor: () => bareStart({ program: "busybox", args: (port) => ["httpd", "-f", "-p", `127.0.0.1:${port}`, "-h", join(APP, "www")], path: "/index.html" }),
+    floor: () =>
+      bareStart({
+        program: "busybox",
+        args: (port) => ["httpd", "-f", "-p", `127.0.0.1:${port}`, "-h", join(APP, "www")],
+        path: "/index.html",
+      }),
   };
   const samples = { longshore: [], docker: [], floor: [] };
   for (let round = -WARM_UP; round < ROUNDS; round++) {
@@ -46,7 +51,12 @@ export async function run({ directory, cleanup, log }) {
       if (round >= 0) samples[name].push(sample);
       await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
     }
-    if (round >= 0) log(`round ${round + 1}: ${Object.entries(samples).map(([name, list]) => `${name} ${list.at(-1).ms.toFixed(1)} ms`).join(", ")}`);
+    if (round >= 0)
+      log(
+        `round ${round + 1}: ${Object.entries(samples)
+          .map(([name, list]) => `${name} ${list.at(-1).ms.toFixed(1)} ms`)
+          .join(", ")}`,
+      );
   }
   return report(samples, await calls.read(), docker.facts);
 }
@@ -71,7 +81,11 @@ function report(samples, calls, facts) {
     floor_p50_ms: round(percentile(ms("floor"), 0.5)),
     phases,
   };
-  const row = (name) => [name, ...[0.5, 0.9, 0.99].map((share) => percentile(ms(name), share)), percentile(ms(name), 0.5) / percentile(ms("floor"), 0.5)];
+  const row = (name) => [
+    name,
+    ...[0.5, 0.9, 0.99].map((share) => percentile(ms(name), share)),
+    percentile(ms(name), 0.5) / percentile(ms("floor"), 0.5),
+  ];
   const dockerPhase = (key) => median(samples.docker.map((sample) => sample[key])).toFixed(1);
   return {
     result,

@@ -30,7 +30,15 @@ const operations = {
       const { Version, KernelVersion, Components } = await api.call("GET", "/version");
       const { Driver, CgroupVersion, SecurityOptions } = await api.call("GET", "/info");
       const runtime = Components.map((component) => `${component.Name} ${component.Version}`).join(", ");
-      return { version: Version, kernel: KernelVersion, network: name, storage: Driver, cgroup: CgroupVersion, security: SecurityOptions, runtime };
+      return {
+        version: Version,
+        kernel: KernelVersion,
+        network: name,
+        storage: Driver,
+        cgroup: CgroupVersion,
+        security: SecurityOptions,
+        runtime,
+      };
     }
     throw new Error(`dockerd does not start:\n${readFileSync(logFile, "utf8").split("\n").slice(-15).join("\n")}`);
   },
@@ -64,7 +72,9 @@ async function create(image, { memoryBytes, nanoCpus, pids }) {
 async function startDaemon(flags) {
   const own = ["--data-root", join(directory, "data"), "--exec-root", join(directory, "exec"), "--pidfile", join(directory, "pid")];
   const log = createWriteStream(logFile, { flags: "a" });
-  dockerd = spawn("dockerd", ["-H", `unix://${socket}`, ...own, "--cgroup-parent", cgroupParent, ...flags], { stdio: ["ignore", "pipe", "pipe"] });
+  dockerd = spawn("dockerd", ["-H", `unix://${socket}`, ...own, "--cgroup-parent", cgroupParent, ...flags], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   dockerd.stdout.pipe(log);
   dockerd.stderr.pipe(log);
   const ended = new Promise((resolve) => {

@@ -79,7 +79,12 @@ async function endAgent(agent) {
 }
 
 async function removeCgroups(parent) {
-  const roots = ["/sys/fs/cgroup", ...(await readdir("/sys/fs/cgroup", { withFileTypes: true })).filter((entry) => entry.isDirectory()).map((entry) => join("/sys/fs/cgroup", entry.name))];
+  const roots = [
+    "/sys/fs/cgroup",
+    ...(await readdir("/sys/fs/cgroup", { withFileTypes: true }))
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => join("/sys/fs/cgroup", entry.name)),
+  ];
   for (const root of roots) await removeTree(join(root, parent));
 }
 

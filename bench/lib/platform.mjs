@@ -66,7 +66,9 @@ class Platform {
     const directory = join(this.data, "engine", "instances");
     const names = (await readdir(directory)).filter((name) => name.endsWith(".json"));
     const records = await Promise.all(names.map(async (name) => JSON.parse(await readFile(join(directory, name), "utf8"))));
-    return records.filter(({ status }) => status === "running").map(({ id, applicationId, process: { pid } }) => ({ id, applicationId, pid }));
+    return records
+      .filter(({ status }) => status === "running")
+      .map(({ id, applicationId, process: { pid } }) => ({ id, applicationId, pid }));
   }
 }
 
