@@ -6,6 +6,7 @@ import {
   CLONE_NEWNET,
   closeFd,
   ERRNO,
+  newNetworkNamespace,
   SystemCallError,
   setNamespace,
   socketError,
@@ -27,6 +28,26 @@ export class NetworkNamespace implements Disposable {
   /** The namespace of a process. Throws `ENOENT` when the process is gone. */
   static ofProcess(pid: number): NetworkNamespace {
     return new NetworkNamespace(openSync(`/proc/${pid}/ns/net`, "r"));
+  }
+
+  /** A new one, with a loopback interface that is down. It lives as long as this object does, and no longer than the engine. */
+  static create(): NetworkNamespace {
+    newNetworkNamespace();
+    try {
+      return new NetworkNamespace(openSync("/proc/thread-self/ns/net", "r"));
+    } finally {
+      setNamespace(home, CLONE_NEWNET);
+    }
+  }
+
+  /** Runs `work` inside. It must be synchronous: whatever else the thread does meanwhile would happen inside as well. */
+  visit<T>(work: () => T): T {
+    setNamespace(this.#fd, CLONE_NEWNET);
+    try {
+      return work();
+    } finally {
+      setNamespace(home, CLONE_NEWNET);
+    }
   }
 
   [Symbol.dispose](): void {
@@ -53,12 +74,7 @@ export class NetworkNamespace implements Disposable {
 
   /** A socket belongs to the namespace it was made in, wherever it is used: so only its making happens inside. */
   #socket(family: number): number {
-    setNamespace(this.#fd, CLONE_NEWNET);
-    try {
-      return tcpSocket(family);
-    } finally {
-      setNamespace(home, CLONE_NEWNET);
-    }
+    return this.visit(() => tcpSocket(family));
   }
 }
 

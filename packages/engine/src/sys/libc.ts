@@ -17,6 +17,7 @@ const mkfifoCall = libc.func("int mkfifo(const char *path, unsigned int mode)");
 const mknodCall = libc.func("int mknod(const char *path, unsigned int mode, unsigned long device)");
 const setxattrCall = libc.func("int lsetxattr(const char *path, const char *name, const void *value, size_t size, int flags)");
 const setnsCall = libc.func("int setns(int fd, int kind)");
+const unshareCall = libc.func("int unshare(int flags)");
 const socketCall = libc.func("int socket(int domain, int type, int protocol)");
 const connectCall = libc.func("int connect(int fd, const void *address, unsigned int length)");
 const getsockoptCall = libc.func("int getsockopt(int fd, int level, int name, _Out_ int *value, _Inout_ unsigned int *length)");
@@ -81,6 +82,11 @@ export function markOpaque(directory: string): void {
 
 export function setNamespace(fd: number, kind: number): void {
   if (setnsCall(fd, kind) !== 0) throw new SystemCallError("setns", String(fd));
+}
+
+/** Moves the calling thread into a network namespace of its own. */
+export function newNetworkNamespace(): void {
+  if (unshareCall(CLONE_NEWNET) !== 0) throw new SystemCallError("unshare", "CLONE_NEWNET");
 }
 
 /** A non-blocking TCP socket in the calling thread's network namespace. */
