@@ -14,6 +14,11 @@ import { Waker } from "./waker.js";
 const DRAIN_MS = 5_000;
 /** How long traffic is held at most while instances end: long enough for most to, short enough that no client gives up. */
 const HOLD_MS = 5_000;
+/**
+ * The application's workerd hears of an end at the same time as we do, and nothing tells when it has understood. A request that it gets before
+ * would be sent to the container that is gone.
+ */
+const NOTICE_MS = 50;
 /** Instances also end by themselves, and nothing tells: how often to look while waiting. */
 const LOOK_MS = 5_000;
 /** How long to wait after a failure of the engine. */
@@ -141,6 +146,7 @@ export class RolloutRunner implements AsyncDisposable {
       await using _hold = await traffic.hold(script, DRAIN_MS);
       ended = this.#stopAll(ids);
       await Promise.race([ended, sleep(HOLD_MS, undefined, { ref: false })]);
+      await sleep(NOTICE_MS, undefined, { ref: false });
     } catch (error) {
       log.warn("traffic could not be held during a rollout; trying again", { script, error });
       await sleep(RETRY_MS, undefined, { ref: false });

