@@ -24,14 +24,18 @@ const PROGRAMS = {
 if (Number(process.versions.node.split(".")[0]) < 20) fail(`Node.js ${process.version} is too old. Longshore needs 20.19 or newer.`);
 if (process.getuid?.() !== 0) fail("Longshore makes namespaces, mounts and cgroups. Run this as root.");
 
-npmPackages();
+npmPackages(".", "the npm packages named in package-lock.json");
+// Only the tests drive it; the demo does without.
+if (process.argv.includes("--tests")) npmPackages("tests/wrangler-latest", "the newest wrangler, with a Node.js that it accepts");
 debianPackages();
 
-function npmPackages() {
-  const marker = "node_modules/.package-lock.json";
-  if (existsSync(marker) && statSync(marker).mtimeMs >= statSync("package-lock.json").mtimeMs) return;
-  console.log("Installing the npm packages named in package-lock.json …");
-  run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
+/** Installs what a lock file names, unless that is there already. */
+function npmPackages(directory, what) {
+  const installed = `${directory}/node_modules/.package-lock.json`;
+  if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(`${directory}/package-lock.json`).mtimeMs) return;
+  console.log(`Installing ${what} …`);
+  // Not `npm ci`: it refuses a lock file that lacks optional packages of other platforms, which some mirrors do not carry.
+  run("npm", ["install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error", "--prefix", directory]);
 }
 
 function debianPackages() {

@@ -14,7 +14,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 process.chdir(root);
 
 const words = process.argv.slice(2).filter((word) => !word.startsWith("-"));
-if (!process.argv.includes("--no-setup")) step(process.execPath, ["tools/setup.mjs"]);
+if (!process.argv.includes("--no-setup")) step(process.execPath, ["tools/setup.mjs", "--tests"]);
 step(process.execPath, ["node_modules/typescript/bin/tsc", "-b"]);
 
 const files = [...testFiles("packages"), ...testFiles("tests")]
@@ -42,7 +42,7 @@ function count(test, add) {
 function testFiles(directory) {
   const found = [];
   for (const entry of readdirSync(directory, { withFileTypes: true })) {
-    if (entry.name === "node_modules" || entry.name === "src") continue;
+    if (entry.name === "node_modules" || entry.name === "src" || entry.name === "wrangler-latest") continue;
     const path = join(directory, entry.name);
     if (entry.isDirectory()) found.push(...testFiles(path));
     else if (entry.name.endsWith(".test.js")) found.push(relative(root, path));
