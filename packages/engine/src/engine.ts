@@ -44,6 +44,9 @@ export interface CreateRequest {
 /** A container gets this long between SIGTERM and SIGKILL (spec 12, container shutdown). */
 export const STOP_GRACE_MS = 15 * 60_000;
 
+/** When the whole installation ends, containers get this long between SIGTERM and SIGKILL. */
+const SHUTDOWN_GRACE_MS = 3_000;
+
 /**
  * The containers of one host. The kernel and the records are the truth; everything here can be rebuilt from them (recovery.ts).
  * Tenants are kept by {@link TenantHost}s, which call in here.
@@ -202,7 +205,7 @@ export class ContainerEngine implements Engine {
   /** Ends every container and leaves nothing: for the end of the whole installation's run, not for a restart of the engine. */
   async shutdown(): Promise<void> {
     await Promise.all(
-      [...this.tenants.values()].flatMap((tenant) => [...tenant.containers.values()].map((instance) => this.remove(tenant, instance))),
+      [...this.tenants.values()].flatMap((tenant) => [...tenant.containers.values()].map((instance) => this.#finish(tenant, instance))),
     );
     await this.#pool.close();
     await this.settled();
@@ -216,6 +219,15 @@ export class ContainerEngine implements Engine {
     return ready ?? (await createSandbox(this.parts.host, randomUUID(), image, containerClass.size));
   }
 
+  /** Ends a container as the machine's own shutdown would: asked first, and not for long. */
+  async #finish(tenant: TenantHost, instance: Instance): Promise<void> {
+    if (instance.live && instance.status !== "created") {
+      this.stop(instance, "SIGTERM", "policy", SHUTDOWN_GRACE_MS);
+      await instance.exited;
+    }
+    await this.remove(tenant, instance);
+  }
+
   async #createPooled(key: string): Promise<Sandbox> {
     const recipe = this.#recipes.get(key);
     if (recipe === undefined) throw new LongshoreError("NOT_FOUND", `No class needs a sandbox of ${key} any more.`);
@@ -223,7 +235,7 @@ export class ContainerEngine implements Engine {
   }
 
   async #removeSandbox(sandbox: Sandbox): Promise<void> {
-    sandbox.network[Symbol.dispose]();
+    sandbox.abandon();
     await this.#cleanUp(sandbox.id);
   }
 
