@@ -10,12 +10,17 @@ export interface ReplacementGuard {
   traffic: TrafficGate | undefined;
   /** Holds the script's requests and keeps its containers from being ended by the farewell of the old workerd. */
   enter(script: string): Promise<AsyncDisposable>;
+  /** Leaves the ending of the scripts' containers to the engine: for the end of the whole installation. */
+  leave(scripts: readonly string[]): Promise<void>;
 }
 
 /** What must be held still while the process of a script is replaced: its traffic, and its hand on the engine. */
 export function replacementGuard(engine: Engine): ReplacementGuard {
   const guard: ReplacementGuard = {
     traffic: undefined,
+    async leave(scripts) {
+      await Promise.all(scripts.map((script) => setGate(engine, script, true)));
+    },
     async enter(script) {
       const hold = await guard.traffic?.hold(script, DRAIN_MS);
       await setGate(engine, script, true);

@@ -95,6 +95,8 @@ async function wire({ settings, identity, runDirectory }: Start) {
       await registryListener.close();
       await control[Symbol.asyncDispose]();
       await registry[Symbol.asyncDispose]();
+      // workerd's farewell would kill the containers; the engine asks them to end first.
+      await guard.leave((await control.scripts()).map(({ name }) => name));
       await workers.close();
     },
   };
