@@ -19,6 +19,16 @@ export class EngineDirectories {
     return join(this.data, "sandboxes");
   }
 
+  /** Directory and container snapshots, one directory for each. */
+  get snapshots(): string {
+    return join(this.data, "snapshots");
+  }
+
+  /** For files that are needed for a moment; emptied at start. On the same file system as the sandboxes. */
+  get scratch(): string {
+    return join(this.data, "scratch");
+  }
+
   get records(): string {
     return join(this.data, "instances");
   }

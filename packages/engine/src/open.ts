@@ -1,11 +1,12 @@
 import { createHash } from "node:crypto";
 import { chmodSync, chownSync, existsSync, mkdirSync, rmSync } from "node:fs";
-import { copyFile, mkdir, readdir, rename } from "node:fs/promises";
+import { copyFile, mkdir, readdir, rename, rm } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import { join } from "node:path";
 import { LongshoreError } from "@longshore/contract";
 import { CgroupTree } from "./cgroup/cgroup.js";
 import { EngineDirectories } from "./directories.js";
+import { Disks } from "./disk/disks.js";
 import { ContainerEngine, type Log } from "./engine.js";
 import { adminRoutes } from "./http/admin-api.js";
 import { dockerRoutes } from "./http/docker-api.js";
@@ -101,10 +102,19 @@ async function buildParts(settings: EngineSettings, directories: EngineDirectori
       busybox: directories.busybox,
       runtime: { program: settings.runtime, options: [`--root=${directories.runtimeState}`, "--cgroup-manager=cgroupfs"] },
       cgroups: CgroupTree.detect(`longshore-${installation}`),
+      disks: await openDisks(settings, directories),
       seccomp: seccompFor(DEFAULT_CAPABILITIES),
       openFiles: settings.openFiles,
     },
   };
+}
+
+async function openDisks(settings: EngineSettings, directories: EngineDirectories): Promise<Disks> {
+  await rm(directories.scratch, { recursive: true, force: true });
+  await mkdir(directories.scratch, { mode: 0o700 });
+  const disks = await Disks.detect(directories.scratch);
+  if (disks.unlimitedBecause !== undefined) settings.log("containers' disks have no limit", { reason: disks.unlimitedBecause });
+  return disks;
 }
 
 const BUSYBOX_CANDIDATES = ["/bin/busybox", "/usr/bin/busybox"];

@@ -1,5 +1,6 @@
 import type { InstanceSize } from "@longshore/contract";
 import type { Identity } from "../image/user.js";
+import type { Bind } from "./root-filesystem.js";
 
 /** What an unprivileged service may do: the set that Docker gives by default. */
 export const DEFAULT_CAPABILITIES = [
@@ -29,6 +30,8 @@ export interface SpecInput {
   readonly rootDirectory: string;
   /** Host directory that appears as `/.longshore`: the shim, its fifo, and the late command. */
   readonly shimDirectory: string;
+  /** Host directories that appear in the container, writable. */
+  readonly binds: readonly Bind[];
   /** Host files that appear as `/etc/<name>`. */
   readonly etcFiles: Readonly<Record<string, string>>;
   readonly hostname: string;
@@ -108,6 +111,7 @@ function mounts(input: SpecInput) {
     { destination: "/dev/shm", type: "tmpfs", source: "shm", options: [...quiet, "mode=1777", "size=65536k"] },
     { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: quiet },
     { destination: "/sys", type: "sysfs", source: "sysfs", options: [...quiet, "ro"] },
+    ...input.binds.map(({ source, target }) => ({ destination: target, type: "bind", source, options: ["bind", "nosuid", "nodev"] })),
     { destination: "/.longshore", type: "bind", source: input.shimDirectory, options: ["bind", "ro", "nosuid", "nodev"] },
     ...Object.entries(input.etcFiles).map(([name, source]) => ({
       destination: `/etc/${name}`,

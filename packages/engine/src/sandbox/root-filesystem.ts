@@ -1,26 +1,95 @@
-import { mkdir } from "node:fs/promises";
+import { chmodSync, chownSync, mkdirSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { type InstanceSize, isErrno } from "@longshore/contract";
+import { exposeCaptured } from "../disk/captured.js";
+import { type Disks, diskDirectory } from "../disk/disks.js";
 import { mountOverlay, unmount } from "../sys/libc.js";
 
+/** What a sandbox starts with besides its image: nothing of it is ever written to. */
+export interface Restored {
+  /** Captured disks (disk/captured.ts) that go on top of the image's layers, lowest first. */
+  readonly base: readonly string[];
+  /** Directories that appear at a path of the container, each time as a copy that costs nothing until it is written to. */
+  readonly volumes: readonly { readonly content: string; readonly target: string }[];
+}
+
+export const NOTHING_RESTORED: Restored = { base: [], volumes: [] };
+
+export interface FileSystemInput {
+  readonly disks: Disks;
+  /** The sandbox's own directory; `root` in it is there already. */
+  readonly directory: string;
+  readonly layersDirectory: string;
+  readonly layers: readonly string[];
+  readonly size: InstanceSize;
+  readonly restored: Restored;
+}
+
+/** A host directory that appears in the container, writable. */
+export interface Bind {
+  readonly source: string;
+  readonly target: string;
+}
+
 /**
- * Mounts an image's layers with a fresh writable one on top, at `<directory>/root`.
- * The kernel takes at most a page of options: layers are named relative to their directory, which is the working directory for the call.
+ * Mounts a sandbox's root file system at `<directory>/root` for this process, with a fresh disk on top; returns what is to be bound into it.
+ * Once a container has it, {@link releaseFileSystem}: then it ends with the container. Errors: `NO_SPACE`.
  */
-export async function mountRoot(directory: string, layersDirectory: string, layers: readonly string[]): Promise<void> {
-  await Promise.all([mkdir(join(directory, "upper"), { mode: 0o755 }), mkdir(join(directory, "work"))]);
-  // Overlay wants the highest layer first; an image without layers still needs one.
-  const lower = layers.length === 0 ? [join(directory, "root")] : [...new Set([...layers].reverse())];
-  const options = `lowerdir=${lower.join(":")},upperdir=${join(directory, "upper")},workdir=${join(directory, "work")}`;
+export async function mountFileSystem(input: FileSystemInput): Promise<Bind[]> {
+  const { directory, restored } = input;
+  await input.disks.attach(directory, input.size.diskMb);
+  const above: string[] = [];
+  for (const [position, captured] of restored.base.entries()) {
+    above.push(await exposeCaptured(captured, join(directory, `base-${position}`)));
+  }
+  mountRoot(directory, input.layersDirectory, [...input.layers, ...above]);
+  return restored.volumes.map(({ content, target }, position) => {
+    const name = `volume-${position}`;
+    mountCopyOnWrite(directory, name, content);
+    return { source: join(directory, name), target };
+  });
+}
+
+const MOUNT_POINT = /^(root|disk|base-\d+|volume-\d+)$/;
+
+/** Takes this process's view of a sandbox's mounts away. None there is fine. */
+export function releaseFileSystem(directory: string): void {
+  let names: string[] = [];
+  try {
+    names = readdirSync(directory);
+  } catch (error) {
+    if (!isErrno(error, "ENOENT")) throw error;
+  }
+  for (const name of names) if (MOUNT_POINT.test(name)) unmount(join(directory, name));
+}
+
+/** The kernel takes at most a page of options: layers are named relative to their directory, which is the working directory for the call. */
+function mountRoot(directory: string, layersDirectory: string, lower: readonly string[]): void {
+  const root = join(directory, "root");
+  const disk = diskDirectory(directory);
   const previous = process.cwd();
   process.chdir(layersDirectory);
   try {
-    mountOverlay(join(directory, "root"), options);
+    // An image without layers still needs one.
+    mountOverlay(root, overlayOptions(lower.length === 0 ? [root] : lower, join(disk, "upper"), join(disk, "work")));
   } finally {
     process.chdir(previous);
   }
 }
 
-/** Takes the engine's own view of the mount away; none there is fine. */
-export function unmountRoot(directory: string): void {
-  unmount(join(directory, "root"));
+/** Mounts at `<directory>/<name>`; what is written goes to the sandbox's disk. The calls are synchronous because the disk is mounted for this thread alone. */
+function mountCopyOnWrite(directory: string, name: string, content: string): void {
+  const own = join(diskDirectory(directory), name);
+  const [upper, work, target] = [join(own, "upper"), join(own, "work"), join(directory, name)];
+  for (const path of [own, upper, work, target]) mkdirSync(path);
+  // The overlay shows the owner and mode of the upper directory.
+  const { uid, gid, mode } = statSync(content);
+  chownSync(upper, uid, gid);
+  chmodSync(upper, mode & 0o7777);
+  mountOverlay(target, overlayOptions([content], upper, work));
+}
+
+/** Overlay wants the highest layer first. */
+function overlayOptions(lowestFirst: readonly string[], upper: string, work: string): string {
+  return `lowerdir=${[...new Set([...lowestFirst].reverse())].join(":")},upperdir=${upper},workdir=${work}`;
 }

@@ -1,39 +1,22 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { watch } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { instanceSize } from "@longshore/contract";
 import { isAlive } from "../sys/process.js";
+import { exitOf } from "../testing/exit-of.js";
 import { type Fixture, fixture } from "../testing/fixture.js";
 import { createSandbox, removeSandbox } from "./sandbox.js";
 
 const lite = instanceSize("lite");
-
-async function exitOf(host: Fixture["host"], id: string): Promise<number> {
-  const signal = AbortSignal.timeout(10_000);
-  const read = async () => await readFile(join(host.exitsDirectory, id), "utf8").catch(() => "");
-  const watcher = watch(host.exitsDirectory);
-  try {
-    for (let content = await read(); ; content = await read()) {
-      if (content !== "") return Number(content);
-      await new Promise((resolve, reject) => {
-        watcher.once("change", resolve);
-        signal.addEventListener("abort", () => reject(new Error("no exit code after 10 s")));
-      });
-    }
-  } finally {
-    watcher.close();
-  }
-}
 
 async function run(f: Fixture, argv: string[], environment: Record<string, string> = { PATH: "/bin" }, image = f.image) {
   const id = randomUUID();
   const sandbox = await createSandbox(f.host, id, image, lite);
   try {
     sandbox.launch({ argv, environment });
-    const code = await exitOf(f.host, id);
+    const code = await exitOf(f.host.exitsDirectory, id);
     const log = await readFile(join(f.host.logsDirectory, id), "utf8");
     return {
       code,

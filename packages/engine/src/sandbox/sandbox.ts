@@ -3,6 +3,7 @@ import { link, mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type InstanceSize, isErrno, LongshoreError } from "@longshore/contract";
 import type { CgroupTree } from "../cgroup/cgroup.js";
+import type { Disks } from "../disk/disks.js";
 import { readInRoot } from "../image/root.js";
 import type { PreparedImage } from "../image/types.js";
 import { type Identity, resolveUser } from "../image/user.js";
@@ -12,7 +13,7 @@ import { identify, type ProcessIdentity, signalProcess } from "../sys/process.js
 import { createUnderConmon, type RuntimeCommand, runtime } from "./conmon.js";
 import { type LateCommand, lateScript } from "./late-command.js";
 import { ociSpec } from "./oci-spec.js";
-import { mountRoot, unmountRoot } from "./root-filesystem.js";
+import { mountFileSystem, NOTHING_RESTORED, type Restored, releaseFileSystem } from "./root-filesystem.js";
 
 /** What every sandbox of a host shares. */
 export interface SandboxHost {
@@ -26,6 +27,7 @@ export interface SandboxHost {
   readonly busybox: string;
   readonly runtime: RuntimeCommand;
   readonly cgroups: CgroupTree;
+  readonly disks: Disks;
   readonly seccomp: Record<string, unknown>;
   /** Open files that each process may have; not above the host's own hard limit. */
   readonly openFiles: number;
@@ -44,33 +46,50 @@ export interface Sandbox {
   readonly network: NetworkNamespace;
   /** Lets the waiting process become the command. No process is spawned for it. */
   launch(command: LateCommand): void;
+  /** Closes the files that are held for a sandbox that is never launched. Its process then ends by itself; {@link removeSandbox} removes the rest. */
+  abandon(): void;
 }
 
 /** Makes a sandbox. Takes tens of milliseconds: do it ahead of need (pool.ts). On failure nothing is left. */
-export async function createSandbox(host: SandboxHost, id: string, image: PreparedImage, size: InstanceSize): Promise<Sandbox> {
+export async function createSandbox(
+  host: SandboxHost,
+  id: string,
+  image: PreparedImage,
+  size: InstanceSize,
+  restored: Restored = NOTHING_RESTORED,
+): Promise<Sandbox> {
   const directory = join(host.directory, id);
   try {
-    return await assemble(host, id, directory, image, size);
+    return await assemble(host, id, directory, image, size, restored);
   } catch (cause) {
     await removeSandbox(host, id, undefined);
     throw cause;
   }
 }
 
-async function assemble(host: SandboxHost, id: string, directory: string, image: PreparedImage, size: InstanceSize): Promise<Sandbox> {
+async function assemble(
+  host: SandboxHost,
+  id: string,
+  directory: string,
+  image: PreparedImage,
+  size: InstanceSize,
+  restored: Restored,
+): Promise<Sandbox> {
   const shim = join(directory, "shim");
   const root = join(directory, "root");
   await mkdir(directory, { mode: 0o711 });
   await Promise.all([mkdir(shim, { mode: 0o755 }), mkdir(root)]);
   makeFifo(join(shim, "f"), 0o644);
   await link(host.busybox, join(shim, "busybox"));
-  await mountRoot(directory, host.layersDirectory, image.layers);
+  const { disks, layersDirectory } = host;
+  const binds = await mountFileSystem({ disks, directory, layersDirectory, layers: image.layers, size, restored });
   try {
     const identity = resolveUser(image.config.user, readInRoot(root, "/etc/passwd"), readInRoot(root, "/etc/group"));
     const hostname = id.slice(0, 12);
     const spec = ociSpec({
       rootDirectory: root,
       shimDirectory: shim,
+      binds,
       etcFiles: await etcFiles(directory, hostname),
       hostname,
       identity,
@@ -94,10 +113,22 @@ async function assemble(host: SandboxHost, id: string, directory: string, image:
     const fifo = await openOnceRead(join(shim, "f"));
     const process = identify(pid);
     if (process === undefined) throw new LongshoreError("INTERNAL", `The sandbox ${id} ended before it was used.`);
-    return { id, directory, image, identity, process, network, launch: (command) => launch(shim, fifo, command) };
+    return {
+      id,
+      directory,
+      image,
+      identity,
+      process,
+      network,
+      launch: (command) => launch(shim, fifo, command),
+      abandon() {
+        closeSync(fifo);
+        network[Symbol.dispose]();
+      },
+    };
   } finally {
     // The container has its own view of the mount by now; the engine needs none.
-    unmountRoot(directory);
+    releaseFileSystem(directory);
   }
 }
 
@@ -149,7 +180,7 @@ export async function removeSandbox(host: SandboxHost, id: string, process: Proc
     if (!(error instanceof LongshoreError)) throw error;
   });
   await host.cgroups.remove(id);
-  unmountRoot(join(host.directory, id));
+  releaseFileSystem(join(host.directory, id));
   await rm(join(host.directory, id), { recursive: true, force: true });
   await rm(join(host.exitsDirectory, id), { force: true });
 }

@@ -3,6 +3,7 @@ import { copyFile, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CgroupTree } from "../cgroup/cgroup.js";
+import { Disks } from "../disk/disks.js";
 import type { ImageConfig, PreparedImage } from "../image/types.js";
 import { DEFAULT_CAPABILITIES } from "../sandbox/oci-spec.js";
 import type { SandboxHost } from "../sandbox/sandbox.js";
@@ -28,6 +29,7 @@ const APPLETS = [
   "kill",
   "dd",
   "seq",
+  "tail",
 ];
 
 export interface Fixture extends AsyncDisposable {
@@ -67,6 +69,7 @@ export async function fixture(): Promise<Fixture> {
       busybox: join(directory, "busybox"),
       runtime: { program: "/usr/bin/crun", options: [`--root=${join(directory, "runtime")}`, "--cgroup-manager=cgroupfs"] },
       cgroups,
+      disks: await Disks.detect(directory),
       seccomp: seccompFor(DEFAULT_CAPABILITIES),
       openFiles: 1024,
     },

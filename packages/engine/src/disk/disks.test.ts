@@ -1,0 +1,71 @@
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { instanceSize } from "@longshore/contract";
+import { createSandbox, removeSandbox } from "../sandbox/sandbox.js";
+import { exitOf } from "../testing/exit-of.js";
+import { type Fixture, fixture } from "../testing/fixture.js";
+import { Disks } from "./disks.js";
+
+const lite = instanceSize("lite");
+
+/** Runs a script in a sandbox and returns its exit code and the lines it wrote. */
+async function script(f: Fixture, text: string, size = lite): Promise<{ code: number; lines: string[] }> {
+  const id = randomUUID();
+  const sandbox = await createSandbox(f.host, id, f.image, size);
+  try {
+    sandbox.launch({ argv: ["sh", "-c", text], environment: { PATH: "/bin" } });
+    const code = await exitOf(f.host.exitsDirectory, id);
+    const log = readFileSync(join(f.host.logsDirectory, id), "utf8").split("\n").filter(Boolean);
+    return { code, lines: log.map((line) => line.split(" ").slice(3).join(" ")) };
+  } finally {
+    await removeSandbox(f.host, id, sandbox.process);
+  }
+}
+
+/** Loop devices whose file is in this directory. */
+function loopDevices(directory: string): string[] {
+  return readdirSync("/sys/block").filter((name) => {
+    if (!name.startsWith("loop")) return false;
+    try {
+      return readFileSync(`/sys/block/${name}/loop/backing_file`, "utf8").startsWith(directory);
+    } catch {
+      return false;
+    }
+  });
+}
+
+test("a full disk is ENOSPC for its container, at the size of its type, and df says so", async () => {
+  await using f = await fixture();
+  const { code, lines } = await script(
+    f,
+    "df -B 1000000 / | tail -n 1; dd if=/dev/zero of=/fill bs=1M count=100 || echo full; df -B 1000000 / | tail -n 1; cat /bin/busybox >/more; echo $?",
+    { ...lite, diskMb: 64 },
+  );
+  assert.equal(code, 0);
+  const [empty, ...rest] = lines;
+  assert.match(empty ?? "", /^overlay +6[34] +\d /);
+  assert.ok(rest.some((line) => /No space left on device/.test(line)) && rest.includes("full"));
+  assert.match(rest.find((line) => line.startsWith("overlay")) ?? "", /^overlay +6[34] +6[1-4] +[01] +(99|100)%/);
+  assert.equal(rest.at(-1), "1");
+});
+
+test("a disk ends with its container: no device, mount or file stays", async () => {
+  await using f = await fixture();
+  const id = randomUUID();
+  const sandbox = await createSandbox(f.host, id, f.image, lite);
+  assert.equal(loopDevices(f.directory).length, 1);
+  assert.doesNotMatch(readFileSync("/proc/self/mountinfo", "utf8"), new RegExp(f.directory), "the engine itself keeps no mount");
+  await removeSandbox(f.host, id, sandbox.process);
+  for (let tries = 0; loopDevices(f.directory).length > 0 && tries < 100; tries++) await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.deepEqual(loopDevices(f.directory), []);
+});
+
+test("where the host cannot limit disks, containers run without a limit", async () => {
+  await using f = await fixture();
+  const unlimited = { ...f, host: { ...f.host, disks: Disks.unlimited("for a test") } };
+  const { code, lines } = await script(unlimited, "echo kept >/file; cat /file", { ...lite, diskMb: 64 });
+  assert.deepEqual([code, lines], [0, ["kept"]]);
+});
