@@ -5,7 +5,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
 import { LongshoreError } from "@longshore/contract";
 import { NetworkNamespace } from "../network/namespace.js";
-import { AF_INET, AF_INET6 } from "../sys/libc.js";
+import { AF_INET, AF_INET6, ERRNO, SystemCallError } from "../sys/libc.js";
 import { boundSocket } from "../sys/listening-socket.js";
 import { Netlink, type NetlinkMessage } from "../sys/netlink.js";
 import {
@@ -17,6 +17,7 @@ import {
   linkUp,
   neighbour,
   noAutomaticAddress,
+  removeLink,
   removeRule,
   rule,
   TABLE,
@@ -85,8 +86,7 @@ export class Hub implements Disposable {
     const there: LinkEnd = { index: CONTAINER_INTERFACE, name: "eth0", mac: mac(6, place.number) };
     const addresses = [addressBytes(place.ipv4), ...(this.ipv6 ? [addressBytes(place.ipv6)] : [])];
     const gateways = [addressBytes(GATEWAY.ipv4), ...(this.ipv6 ? [addressBytes(GATEWAY.ipv6)] : [])];
-    using container = NetworkNamespace.ofProcess(pid);
-    using inside = container.visit(() => new Netlink());
+    using inside = netlinkOf(pid);
     const quiet = (end: LinkEnd) => (this.ipv6 ? [noAutomaticAddress(end.index)] : []);
     await this.#netlink.apply([
       vethPair(here, there, pid),
@@ -104,6 +104,16 @@ export class Hub implements Disposable {
         defaultRoute(there.index, bytes),
       ]),
     ]);
+  }
+
+  /** Like {@link connect}, for a process that an earlier hub was connected to; what is left of that connection is removed. */
+  async reconnect(place: Place, pid: number): Promise<void> {
+    using inside = netlinkOf(pid);
+    await inside.apply([removeLink(CONTAINER_INTERFACE)]).catch((error: unknown) => {
+      // The kernel may have removed it with the earlier hub.
+      if (!(error instanceof SystemCallError && error.errno === ERRNO.ENODEV)) throw error;
+    });
+    await this.connect(place, pid);
   }
 
   [Symbol.dispose](): void {
@@ -158,6 +168,11 @@ export class Hub implements Disposable {
       this.#resolvers.push(resolver);
     }
   }
+}
+
+function netlinkOf(pid: number): Netlink {
+  using namespace = NetworkNamespace.ofProcess(pid);
+  return namespace.visit(() => new Netlink());
 }
 
 /**

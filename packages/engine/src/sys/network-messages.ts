@@ -3,7 +3,7 @@ import { attribute, type NetlinkMessage, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE
 
 /** The few requests of rtnetlink(7) that the engine makes, each as a message for {@link Netlink.apply}. */
 
-const RTM = { NEWLINK: 16, NEWADDR: 20, NEWROUTE: 24, NEWNEIGH: 28, NEWRULE: 32, DELRULE: 33 } as const;
+const RTM = { NEWLINK: 16, DELLINK: 17, NEWADDR: 20, NEWROUTE: 24, NEWNEIGH: 28, NEWRULE: 32, DELRULE: 33 } as const;
 const IFLA = { ADDRESS: 1, IFNAME: 3, LINKINFO: 18, NET_NS_PID: 19, AF_SPEC: 26 } as const;
 const INFO_KIND = 1;
 const INFO_DATA = 2;
@@ -39,6 +39,11 @@ export function vethPair(here: LinkEnd, peer: LinkEnd, peerPid: number): Netlink
   const info = Buffer.concat([attribute(INFO_KIND, Buffer.from("veth")), attribute(INFO_DATA, attribute(VETH_INFO_PEER, peerLink))]);
   const body = Buffer.concat([linkHeader(here.index), ...linkAttributes(here), attribute(IFLA.LINKINFO, info)]);
   return { type: RTM.NEWLINK, flags: NLM_F_CREATE | NLM_F_EXCL, body };
+}
+
+/** Takes an interface away, and with it the other end of its pair. */
+export function removeLink(index: number): NetlinkMessage {
+  return { type: RTM.DELLINK, flags: 0, body: linkHeader(index) };
 }
 
 /** No IPv6 address that nobody asked for. Before the interface is up. */

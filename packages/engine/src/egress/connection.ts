@@ -1,0 +1,149 @@
+import { connect, isIPv6, type Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { createSecureContext, TLSSocket } from "node:tls";
+import { isErrno, LongshoreError } from "@longshore/contract";
+import { couple } from "./couple.js";
+import { type Protocol, recognize, SNIFF_BYTES } from "./first-bytes.js";
+import type { EgressPolicy } from "./policy.js";
+import { type EgressRules, mayIntercept } from "./rules.js";
+import { askWorker, type Tunnel } from "./worker-tunnel.js";
+
+/** On these ports the client speaks first, so it is waited for. */
+const CLIENT_FIRST_PORTS = new Set([80, 443]);
+const CLIENT_FIRST_MS = 60_000;
+/** On others the server may: a client that is silent for this long is taken for one that waits. */
+const SILENCE_MS = 100;
+const DIAL_MS = 10_000;
+/** How long a workerd that is being replaced is waited for, in steps. */
+const RETRY_MS = [20, 50, 100, 200, 400, 800, 1600];
+/** Nobody can dial these: given in place of a destination that workerd must not dial either. It still asks who is registered for the name. */
+const UNREACHABLE = { ipv4: "255.255.255.255", ipv6: "ff02::1" } as const;
+
+/** A container's side of the matter: what its Worker has said, at the time of asking. */
+export interface Caller {
+  rules(): EgressRules | undefined;
+  /** Key and certificate for a host's name or address, signed by the application's authority. */
+  leaf(host: string): Promise<{ key: string; cert: string }>;
+}
+
+/**
+ * Decides what becomes of one outbound TCP connection, and does it: to the Worker, out to the Internet, or nowhere. Whatever goes wrong, nothing
+ * goes out. The socket's local address is the destination.
+ */
+export async function handleConnection(client: Socket, caller: Caller, policy: EgressPolicy): Promise<void> {
+  client.on("error", () => client.destroy());
+  const { localAddress = "", localPort = 0 } = client;
+  const rules = caller.rules();
+  if (rules === undefined) return deny(client);
+  if (rules.allowHostnames.length === 0) return await goOut(client, rules, policy);
+  const protocol = await firstBytes(client, CLIENT_FIRST_PORTS.has(localPort) ? CLIENT_FIRST_MS : SILENCE_MS);
+  if (client.destroyed) return;
+  const hostname = protocol.kind === "other" ? undefined : protocol.hostname;
+  if (!mayIntercept(rules, hostname)) return await goOut(client, rules, policy);
+  const tunnel = await askInTime(client, caller, policy, protocol);
+  if (client.destroyed) return void tunnel.socket.destroy();
+  if (tunnel.status !== 200 && tunnel.status !== 202) {
+    tunnel.socket.destroy();
+    return deny(client);
+  }
+  if (tunnel.head.length > 0) tunnel.socket.unshift(tunnel.head);
+  if (tunnel.status === 200 && protocol.kind === "tls") await terminate(client, tunnel.socket, caller, hostname ?? localAddress);
+  else couple(client, tunnel.socket);
+}
+
+/** Ends a connection at once, so that the program at the other end need not wait for anything. */
+export function deny(client: Socket): void {
+  client.resetAndDestroy();
+}
+
+async function goOut(client: Socket, rules: EgressRules, policy: EgressPolicy): Promise<void> {
+  const { localAddress = "", localPort = 0 } = client;
+  if (!rules.internet || !policy.permits(localAddress)) return deny(client);
+  const upstream = connect({ host: localAddress, port: localPort, allowHalfOpen: true, noDelay: true });
+  try {
+    await connected(upstream, client);
+  } catch {
+    // Why is the network's business; to the program in the container it is a connection that did not come about.
+    upstream.destroy();
+    return deny(client);
+  }
+  couple(client, upstream);
+}
+
+function connected(upstream: Socket, client: Socket): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error("timed out")), DIAL_MS);
+    upstream.once("connect", () => resolve());
+    upstream.once("error", reject);
+    client.once("close", () => reject(new Error("the client has gone")));
+    upstream.once("close", () => clearTimeout(timer));
+    upstream.once("connect", () => clearTimeout(timer));
+  });
+}
+
+/** Asks workerd, and once more a little later while none listens: it is being replaced. */
+async function askInTime(client: Socket, caller: Caller, policy: EgressPolicy, protocol: Protocol): Promise<Tunnel> {
+  for (const pause of [...RETRY_MS, 0]) {
+    const rules = caller.rules();
+    if (rules === undefined) break;
+    try {
+      return await askWorker({ port: rules.port, destination: destinationFor(client, rules, policy), ...hint(protocol) });
+    } catch (error) {
+      const cause = error instanceof LongshoreError ? error.cause : error;
+      if (pause === 0 || client.destroyed || !isErrno(cause, "ECONNREFUSED")) throw error;
+      await new Promise((resolve) => setTimeout(resolve, pause));
+    }
+  }
+  throw new LongshoreError("UNAVAILABLE", "The container has no Worker any more.");
+}
+
+function hint(protocol: Protocol): { header?: { name: "X-Hostname" | "X-Tls-Sni"; value: string } } {
+  if (protocol.kind === "other" || protocol.hostname === undefined) return {};
+  return { header: { name: protocol.kind === "http" ? "X-Hostname" : "X-Tls-Sni", value: protocol.hostname } };
+}
+
+/**
+ * The destination, as workerd is told. With the Internet on, workerd dials what no Worker is registered for, and it may dial anything on this
+ * machine: so it is told of a destination that the policy forbids only under an address that cannot be dialled.
+ */
+function destinationFor({ localAddress = "", localPort = 0 }: Socket, rules: EgressRules, policy: EgressPolicy): string {
+  const six = isIPv6(localAddress);
+  const tellable = !rules.internet || policy.permits(localAddress);
+  const address = tellable ? localAddress : six ? UNREACHABLE.ipv6 : UNREACHABLE.ipv4;
+  return six ? `[${address}]:${localPort}` : `${address}:${localPort}`;
+}
+
+/** Takes the TLS off in front of the tunnel: the Worker gets plain HTTP. */
+async function terminate(client: Socket, tunnel: Duplex, caller: Caller, host: string): Promise<void> {
+  tunnel.on("error", () => client.destroy());
+  const { key, cert } = await caller.leaf(host);
+  const secure = new TLSSocket(client, {
+    isServer: true,
+    secureContext: createSecureContext({ key, cert, minVersion: "TLSv1.2" }),
+    ALPNProtocols: ["http/1.1"],
+  });
+  couple(secure, tunnel);
+}
+
+/** Reads enough to tell the protocol, and puts it back. A client that ends, or is silent for `patienceMs`, speaks none that is known. */
+function firstBytes(client: Socket, patienceMs: number): Promise<Protocol> {
+  return new Promise((resolve) => {
+    let bytes = Buffer.alloc(0);
+    const settle = (protocol: Protocol) => {
+      clearTimeout(timer);
+      client.off("readable", onReadable).off("end", onEnd).off("close", onEnd);
+      if (bytes.length > 0 && !client.destroyed) client.unshift(bytes);
+      resolve(protocol);
+    };
+    const onEnd = () => settle({ kind: "other" });
+    const onReadable = () => {
+      for (let chunk = client.read() as Buffer | null; chunk !== null; chunk = client.read() as Buffer | null) {
+        bytes = Buffer.concat([bytes, chunk]);
+      }
+      const protocol = recognize(bytes) ?? (bytes.length >= SNIFF_BYTES ? ({ kind: "other" } as const) : undefined);
+      if (protocol !== undefined) settle(protocol);
+    };
+    const timer = setTimeout(onEnd, patienceMs);
+    client.on("readable", onReadable).once("end", onEnd).once("close", onEnd);
+  });
+}

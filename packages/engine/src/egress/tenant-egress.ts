@@ -1,0 +1,55 @@
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { CertificateAuthority } from "./certificate-authority.js";
+import type { Caller } from "./connection.js";
+import { type EgressRules, mergeRules } from "./rules.js";
+import { RulesStore } from "./rules-store.js";
+
+/** One application's outbound side: its containers' rules, and the authority that signs for the hosts they speak TLS to. Both are durable. */
+export class TenantEgress {
+  readonly #directory: string;
+  readonly #authority: CertificateAuthority;
+  readonly #store: RulesStore;
+  readonly #rules: Map<string, EgressRules>;
+
+  private constructor(directory: string, authority: CertificateAuthority) {
+    this.#directory = directory;
+    this.#authority = authority;
+    this.#store = new RulesStore(join(directory, "rules"));
+    this.#rules = this.#store.readAll();
+  }
+
+  static async open(directory: string, tenant: string): Promise<TenantEgress> {
+    return new TenantEgress(directory, await CertificateAuthority.open(join(directory, "authority.json"), tenant));
+  }
+
+  /** The authority's certificate, PEM. */
+  get certificate(): string {
+    return this.#authority.certificate;
+  }
+
+  /** A container's connections as they are to be treated, from now on and as rules change. */
+  caller(container: string): Caller {
+    return { rules: () => this.#rules.get(container), leaf: (host) => this.#authority.leaf(host) };
+  }
+
+  /** Takes a `PUT /egress` for a container. Durable when it returns. Errors: `INVALID_INPUT`. */
+  configure(container: string, body: unknown): void {
+    const current = this.#rules.get(container);
+    const rules = mergeRules(current, body);
+    if (JSON.stringify(rules) === JSON.stringify(current)) return;
+    this.#store.write(container, rules);
+    this.#rules.set(container, rules);
+  }
+
+  /** The container's Worker has no more to say: it has no network from now on. */
+  forget(container: string): void {
+    if (this.#rules.delete(container)) this.#store.remove(container);
+  }
+
+  /** Removes all that is kept of the application. */
+  delete(): void {
+    this.#rules.clear();
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+}
