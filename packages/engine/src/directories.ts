@@ -41,6 +41,11 @@ export class EngineDirectories {
     return join(this.data, "tenants");
   }
 
+  /** Outbound rules and certificate authorities, a directory per tenant. */
+  get egress(): string {
+    return join(this.data, "egress");
+  }
+
   get busybox(): string {
     return join(this.data, "busybox");
   }

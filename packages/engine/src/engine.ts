@@ -11,6 +11,8 @@ import {
   toLongshoreError,
 } from "@longshore/contract";
 import type { EngineDirectories } from "./directories.js";
+import type { Caller } from "./egress/connection.js";
+import type { EgressNetwork } from "./egress/egress-network.js";
 import { executableInRoot } from "./image/root.js";
 import type { ImageStore } from "./image/store.js";
 import type { PreparedImage } from "./image/types.js";
@@ -30,6 +32,7 @@ export interface EngineParts {
   readonly host: SandboxHost;
   readonly images: ImageStore;
   readonly records: RecordStore;
+  readonly egress: EgressNetwork;
   /** Sandboxes kept ready for each class. */
   readonly poolDepth: number;
   readonly log: Log;
@@ -112,6 +115,12 @@ export class ContainerEngine implements Engine {
 
   socketPath(tenant: string): string {
     return this.parts.directories.tenantSocket(tenant);
+  }
+
+  /** Whose outbound connections a sandbox's are; `undefined` while it is nobody's. */
+  outboundCaller(sandbox: string): Caller | undefined {
+    const record = this.byId.get(sandbox)?.record;
+    return record === undefined ? undefined : this.tenants.get(record.tenant)?.egress.caller(record.name);
   }
 
   /** Sends a terminating signal now and SIGKILL after the grace, unless the process ends before. */
@@ -300,6 +309,7 @@ export class ContainerEngine implements Engine {
         durableObjectId,
       }),
       process: sandbox.process,
+      ...(sandbox.place === undefined ? {} : { place: sandbox.place.number }),
       status: "created",
     };
   }

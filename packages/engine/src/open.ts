@@ -7,6 +7,7 @@ import { LongshoreError } from "@longshore/contract";
 import { CgroupTree } from "./cgroup/cgroup.js";
 import { EngineDirectories } from "./directories.js";
 import { Disks } from "./disk/disks.js";
+import { EgressNetwork, type EgressOptions, type EgressSettings } from "./egress/egress-network.js";
 import { ContainerEngine, type Log } from "./engine.js";
 import { adminRoutes } from "./http/admin-api.js";
 import { dockerRoutes } from "./http/docker-api.js";
@@ -32,6 +33,8 @@ export interface EngineSettings {
   readonly poolDepth: number;
   /** Open files of a container's process. */
   readonly openFiles: number;
+  /** Where containers may connect to, beside the public Internet. */
+  readonly egress?: EgressSettings;
   /** Who may open the sockets besides root: the server and its workerds. */
   readonly socketOwner?: { readonly uid: number; readonly gid: number };
   readonly log: Log;
@@ -52,12 +55,15 @@ export async function openEngine(settings: EngineSettings): Promise<OpenEngine> 
   enterPrivateMountNamespace();
   const directories = new EngineDirectories(settings.dataDirectory, settings.runDirectory);
   await prepareDirectories(directories);
-  const engine = new ContainerEngine(await buildParts(settings, directories), async (current, tenant) => {
-    const host = new TenantHost(directories, tenant);
+  let outboundOwner: EgressOptions["owner"] = () => undefined;
+  const egress = await openEgress(settings, directories, (sandbox) => outboundOwner(sandbox));
+  const engine = new ContainerEngine(await buildParts(settings, directories, egress), async (current, tenant) => {
+    const host = new TenantHost(directories, tenant, await egress.openTenant(tenant.id));
     await host.save();
     await serveTenant(settings, directories, current, host);
     return host;
   });
+  outboundOwner = (sandbox) => engine.outboundCaller(sandbox);
   await restoreTenants(settings, directories, engine);
   await recover(engine);
   const exits = new ExitWatch(directories.exits, (id, code) => engine.processEnded(id, code));
@@ -76,16 +82,23 @@ export async function openEngine(settings: EngineSettings): Promise<OpenEngine> 
       await close();
       await engine.shutdown();
       exits[Symbol.dispose]();
+      egress[Symbol.dispose]();
     },
     async [Symbol.asyncDispose]() {
       await close();
       exits[Symbol.dispose]();
       await Promise.all([...engine.tenants.values()].map((tenant) => tenant[Symbol.asyncDispose]()));
+      egress[Symbol.dispose]();
     },
   };
 }
 
-async function buildParts(settings: EngineSettings, directories: EngineDirectories) {
+/** One network for all containers, made anew at each start of the engine. */
+async function openEgress(settings: EngineSettings, directories: EngineDirectories, owner: EgressOptions["owner"]): Promise<EgressNetwork> {
+  return await EgressNetwork.open({ allow: [], ...settings.egress, directory: directories.egress, owner, log: settings.log });
+}
+
+async function buildParts(settings: EngineSettings, directories: EngineDirectories, egress: EgressNetwork) {
   // One parent for each installation: two of them on a machine never sweep each other's.
   const installation = createHash("sha256").update(directories.data).digest("hex").slice(0, 8);
   return {
@@ -94,7 +107,9 @@ async function buildParts(settings: EngineSettings, directories: EngineDirectori
     records: new RecordStore(directories.records),
     poolDepth: settings.poolDepth,
     log: settings.log,
+    egress,
     host: {
+      egress,
       directory: directories.sandboxes,
       layersDirectory: join(directories.images, "layers"),
       exitsDirectory: directories.exits,
@@ -138,7 +153,7 @@ async function restoreTenants(settings: EngineSettings, directories: EngineDirec
   for (const name of await readdir(directories.tenants)) {
     if (!name.endsWith(".json")) continue;
     const { tenant, ingressPorts } = TenantHost.read(join(directories.tenants, name));
-    const host = new TenantHost(directories, tenant);
+    const host = new TenantHost(directories, tenant, await engine.parts.egress.openTenant(tenant.id));
     engine.tenants.set(tenant.id, host);
     for (const [container, port] of Object.entries(ingressPorts)) {
       await host.openIngress(container, port).catch((error: unknown) => {

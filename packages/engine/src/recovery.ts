@@ -28,6 +28,7 @@ export async function recover(engine: ContainerEngine): Promise<void> {
     }
     known.add(record.id);
     takeBack(engine, tenant, record);
+    await reconnect(engine, record);
   }
   await sweep(engine, known);
 }
@@ -45,6 +46,15 @@ function takeBack(engine: ContainerEngine, tenant: TenantHost, record: InstanceR
   } else if (record.status === "stopping") {
     engine.stop(instance, "SIGTERM", record.stopReason ?? "signal");
   }
+}
+
+/** Puts a container that still runs back into the outbound network, which ended with the engine before this one. */
+async function reconnect(engine: ContainerEngine, { id, place, process, status }: InstanceRecord): Promise<void> {
+  if (place === undefined || status === "exited" || !isAlive(process)) return;
+  const { egress, log } = engine.parts;
+  await egress.reconnect(id, place, process.pid).catch((error: unknown) => {
+    log("a container could not be connected to the network again", { id, error: String(error) });
+  });
 }
 
 /** The network of a process that still runs. */

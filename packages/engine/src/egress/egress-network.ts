@@ -118,7 +118,8 @@ export class EgressNetwork implements Disposable {
     const caller = sandbox === undefined ? undefined : this.#options.owner(sandbox);
     if (sandbox === undefined || caller === undefined || !this.#count(sandbox, socket)) {
       socket.on("error", () => socket.destroy());
-      return deny(socket);
+      deny(socket);
+      return;
     }
     const work =
       socket.localPort === DNS_PORT ? this.#resolver.serve(socket, caller.rules) : handleConnection(socket, caller, this.#policy);

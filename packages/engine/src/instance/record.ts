@@ -24,6 +24,8 @@ export interface InstanceRecord {
   readonly argv: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
   readonly process: ProcessIdentity;
+  /** The number of its place in the outbound network. */
+  readonly place?: number;
   status: InstanceStatus;
   startedAt?: string;
   /** Why it was asked to stop, if it was. */

@@ -3,6 +3,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { type ErrorCode, type ExitReason, type ExitRecord, isErrno, type LongshoreError } from "@longshore/contract";
+import { type Route, routesHandler } from "../http/router.js";
 import type { Instance } from "../instance/instance.js";
 
 /**
@@ -22,6 +23,10 @@ export interface IngressTarget {
   instance(): Instance | undefined;
   /** Why the last start came to nothing. */
   failure(): LongshoreError | undefined;
+  /** Takes in what workerd says about outbound traffic. Errors: `INVALID_INPUT`. */
+  configureEgress(body: unknown): void;
+  /** The certificate of the authority that signs for the hosts the container speaks TLS to, PEM. */
+  certificate(): string;
   /** The last lines of output of a container that runs. */
   lastLines(instance: Instance): Promise<readonly string[]>;
 }
@@ -41,11 +46,7 @@ export class Ingress implements AsyncDisposable {
 
   private constructor(target: IngressTarget) {
     this.#target = target;
-    this.#server = createServer((request, response) => {
-      request.resume();
-      // workerd configures the egress side here. Outbound traffic is not carried yet: containers have loopback only, so nothing can leak.
-      response.writeHead(200, { "content-length": 0 }).end();
-    });
+    this.#server = createServer(routesHandler(sidecarRoutes(target)));
     this.#server.on("connect", (request, socket, head) => void this.#connect(request.url ?? "", socket as Socket, head));
   }
 
@@ -105,6 +106,28 @@ export class Ingress implements AsyncDisposable {
     }
     return undefined;
   }
+}
+
+/** What workerd asks of a container's sidecar beside connections: outbound rules, and the certificate that containers are to trust. */
+function sidecarRoutes(target: IngressTarget): Route[] {
+  return [
+    {
+      method: "PUT",
+      path: /^\/egress$/,
+      handle: async ({ body }) => {
+        target.configureEgress(await body());
+        return { status: 200 };
+      },
+    },
+    {
+      method: "GET",
+      path: /^\/ca$/,
+      handle: ({ response }) => {
+        response.writeHead(200, { "content-type": "application/x-pem-file" }).end(target.certificate());
+        return { status: 200 };
+      },
+    },
+  ];
 }
 
 function exitRefusal(port: number, { code, reason, lastLines }: ExitRecord): IngressRefusal {

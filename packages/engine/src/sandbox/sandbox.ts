@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { type InstanceSize, isErrno, LongshoreError } from "@longshore/contract";
 import type { CgroupTree } from "../cgroup/cgroup.js";
 import type { Disks } from "../disk/disks.js";
+import type { Place } from "../egress/place.js";
 import { readInRoot } from "../image/root.js";
 import type { PreparedImage } from "../image/types.js";
 import { type Identity, resolveUser } from "../image/user.js";
@@ -28,9 +29,19 @@ export interface SandboxHost {
   readonly runtime: RuntimeCommand;
   readonly cgroups: CgroupTree;
   readonly disks: Disks;
+  /** The way out; without it a container has its loopback interface only. */
+  readonly egress?: SandboxEgress;
   readonly seccomp: Record<string, unknown>;
   /** Open files that each process may have; not above the host's own hard limit. */
   readonly openFiles: number;
+}
+
+/** What a sandbox needs of the outbound network (egress/egress-network.ts). */
+export interface SandboxEgress {
+  readonly resolvConf: string;
+  reserve(sandbox: string): Place;
+  connect(sandbox: string, pid: number): Promise<void>;
+  release(sandbox: string): void;
 }
 
 /**
@@ -44,6 +55,8 @@ export interface Sandbox {
   readonly identity: Identity;
   readonly process: ProcessIdentity;
   readonly network: NetworkNamespace;
+  /** Its place in the outbound network, if there is one. */
+  readonly place: Place | undefined;
   /** Lets the waiting process become the command. No process is spawned for it. */
   launch(command: LateCommand): void;
   /** Closes the files that are held for a sandbox that is never launched. Its process then ends by itself; {@link removeSandbox} removes the rest. */
@@ -86,11 +99,12 @@ async function assemble(
   try {
     const identity = resolveUser(image.config.user, readInRoot(root, "/etc/passwd"), readInRoot(root, "/etc/group"));
     const hostname = id.slice(0, 12);
+    const place = host.egress?.reserve(id);
     const spec = ociSpec({
       rootDirectory: root,
       shimDirectory: shim,
       binds,
-      etcFiles: await etcFiles(directory, hostname),
+      etcFiles: await etcFiles(directory, hostname, place, host.egress?.resolvConf),
       hostname,
       identity,
       workingDirectory: image.config.workingDirectory,
@@ -109,6 +123,7 @@ async function assemble(
       runtime: host.runtime,
     });
     const network = NetworkNamespace.ofProcess(pid);
+    await host.egress?.connect(id, pid);
     await runtime(host.runtime, ["start", id]);
     const fifo = await openOnceRead(join(shim, "f"));
     const process = identify(pid);
@@ -120,6 +135,7 @@ async function assemble(
       identity,
       process,
       network,
+      place,
       launch: (command) => launch(shim, fifo, command),
       abandon() {
         closeSync(fifo);
@@ -156,12 +172,18 @@ function launch(shim: string, fifo: number, command: LateCommand): void {
   closeSync(fifo);
 }
 
-/** The files that a container finds under /etc whatever its image says. There is no network beyond loopback yet, so no resolver either. */
-async function etcFiles(directory: string, hostname: string): Promise<Record<string, string>> {
+/** The files that a container finds under /etc whatever its image says. */
+async function etcFiles(
+  directory: string,
+  hostname: string,
+  place: Place | undefined,
+  resolvConf = "# no resolver\n",
+): Promise<Record<string, string>> {
+  const own = place === undefined ? "" : `${place.ipv4}\t${hostname}\n`;
   const contents = {
-    hosts: `127.0.0.1\tlocalhost ${hostname}\n::1\tlocalhost ip6-localhost ip6-loopback\n`,
+    hosts: `127.0.0.1\tlocalhost${place === undefined ? ` ${hostname}` : ""}\n::1\tlocalhost ip6-localhost ip6-loopback\n${own}`,
     hostname: `${hostname}\n`,
-    "resolv.conf": "# no resolver\n",
+    "resolv.conf": resolvConf,
   };
   const files: Record<string, string> = {};
   for (const [name, content] of Object.entries(contents)) {
@@ -179,6 +201,7 @@ export async function removeSandbox(host: SandboxHost, id: string, process: Proc
     // A runtime that does not know the id has nothing to delete; anything else shows in what is still there below.
     if (!(error instanceof LongshoreError)) throw error;
   });
+  host.egress?.release(id);
   await host.cgroups.remove(id);
   releaseFileSystem(join(host.directory, id));
   await rm(join(host.directory, id), { recursive: true, force: true });

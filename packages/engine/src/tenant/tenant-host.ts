@@ -4,6 +4,7 @@ import type { Server } from "node:http";
 import { dirname, join } from "node:path";
 import { type ContainerClass, LongshoreError, type Tenant } from "@longshore/contract";
 import type { EngineDirectories } from "../directories.js";
+import type { TenantEgress } from "../egress/tenant-egress.js";
 import type { Instance } from "../instance/instance.js";
 import { LAST_LINES, tailLog } from "../log/tail.js";
 import { Ingress } from "../network/ingress.js";
@@ -25,13 +26,15 @@ export class TenantHost implements AsyncDisposable {
   /** Why the last start of a container came to nothing, until the next one. */
   readonly failures = new Map<string, LongshoreError>();
   readonly ingresses = new Map<string, Ingress>();
+  readonly egress: TenantEgress;
   readonly #directories: EngineDirectories;
   readonly #starting = new Map<string, ContainerClass>();
   #server: Server | undefined;
   #saving: Promise<void> = Promise.resolve();
 
-  constructor(directories: EngineDirectories, config: Tenant) {
+  constructor(directories: EngineDirectories, config: Tenant, egress: TenantEgress) {
     this.#directories = directories;
+    this.egress = egress;
     this.config = config;
   }
 
@@ -67,6 +70,8 @@ export class TenantHost implements AsyncDisposable {
       instance: () => this.containers.get(name),
       failure: () => this.failures.get(name),
       lastLines: ({ record }) => tailLog(join(this.#directories.logs, record.id), LAST_LINES),
+      configureEgress: (body) => this.egress.configure(name, body),
+      certificate: () => this.egress.certificate,
     });
     this.ingresses.set(name, ingress);
     if (port === 0) await this.save();
@@ -77,6 +82,7 @@ export class TenantHost implements AsyncDisposable {
     const ingress = this.ingresses.get(name);
     if (ingress === undefined) return false;
     this.ingresses.delete(name);
+    this.egress.forget(name);
     await ingress[Symbol.asyncDispose]();
     await this.save();
     return true;
@@ -116,6 +122,7 @@ export class TenantHost implements AsyncDisposable {
     await this[Symbol.asyncDispose]();
     await this.#saving;
     await rm(TenantHost.file(this.#directories, this.config.id), { force: true });
+    this.egress.delete();
   }
 
   async #write(): Promise<void> {
