@@ -3,7 +3,7 @@ import { exitCodeOf } from "./engine-error.js";
 import { type Exit, Run } from "./run.js";
 import type { StateStore } from "./state-store.js";
 import type { ContainerStartConfigOptions, ContainerStartOptions, StopParams } from "./types.js";
-import { within } from "./wait.js";
+import { sleep, within } from "./wait.js";
 
 type ContainerHandle = NonNullable<DurableObjectState["container"]>;
 
@@ -26,6 +26,9 @@ export interface LifecycleHost {
 
 /** How long a new request waits for a container that was told to stop, before it takes the signal for ignored and uses it as it is. */
 const STOP_GRACE_MS = 3000;
+/** How long an engine may be away, in milliseconds: what it takes to start again, many times over. */
+const ENGINE_AWAY_MS = 30_000;
+const ENGINE_RETRY_MS = 100;
 /** Exit codes of a process that a signal ended: 128 and the signal's number. */
 const EXIT_SIGINT = 130;
 /** Sent by `destroy()`, at the end of a grace period, and by the kernel when memory runs out. */
@@ -136,13 +139,20 @@ export class Lifecycle {
     await this.#callOnStop({ exitCode: 0, reason: status === "stopping" ? "runtime_signal" : "exit" });
   }
 
-  /** Asks the engine whether the process runs, after everything asked of it before. */
+  /** Asks the engine whether the process runs, after everything asked of it before. One that is away is waited for: it comes back by itself. */
   async isUp(): Promise<boolean> {
-    try {
-      return (await this.container.inspect()) !== null;
-    } catch (error) {
-      console.warn("The container's state cannot be read:", error);
-      return false;
+    const deadline = Date.now() + ENGINE_AWAY_MS;
+    for (;;) {
+      try {
+        return (await this.container.inspect()) !== null;
+      } catch (error) {
+        if (Date.now() < deadline) {
+          await sleep(ENGINE_RETRY_MS);
+          continue;
+        }
+        console.warn("The container's state cannot be read:", error);
+        return false;
+      }
     }
   }
 

@@ -9,6 +9,7 @@ import { BucketImageSource, EngineClient, EngineDirectories } from "@longshore/e
 import { createRegistry, listenTlsAndPlain } from "@longshore/registry";
 import { createWorkerHost } from "@longshore/workers";
 import { authenticateWith, authorizeWith } from "./access.js";
+import { EngineAbsence } from "./engine-absence.js";
 import { imageCatalogue } from "./image-catalogue.js";
 import { RegistryPasswords } from "./installation/registry-passwords.js";
 import { listenOn } from "./listen-on.js";
@@ -79,6 +80,7 @@ async function wire({ settings, identity, runDirectory }: Start) {
     log,
     place: { country: settings.country, location: settings.location, region: settings.region },
   });
+  const absence = new EngineAbsence(edge, () => control.scripts());
   const ending = new AbortController();
   await control.resume(ending.signal);
   await workers.retain((await control.scripts()).map(({ name }) => name));
@@ -87,6 +89,7 @@ async function wire({ settings, identity, runDirectory }: Start) {
   const edgePort = await listenOn(edge.server, settings.listen, settings.edgePort, "edge", "--edge-port");
   return {
     facts: { apiPort, edgePort, registryPort: registryListener.port },
+    engineAway: (away: boolean) => absence.set(away),
     async stop() {
       ending.abort();
       await edge[Symbol.asyncDispose]();

@@ -36,8 +36,15 @@ export async function up(settings: Settings, notify: (message: string) => void):
     const identity = await installationIdentity(settings.data, settings.uid);
     const start: Start = { settings, identity, runDirectory: run };
     const logs = join(settings.data, "logs");
-    const engine = new Supervised({ name: "engine", program: entry("engine-main.js"), start, logFile: join(logs, "engine.log"), notify });
-    const server = new Supervised({
+    const engine = new Supervised({
+      name: "engine",
+      program: entry("engine-main.js"),
+      start,
+      logFile: join(logs, "engine.log"),
+      notify,
+      away: (away) => server.tell({ kind: "engine", away }),
+    });
+    const server: Supervised = new Supervised({
       name: "server",
       program: entry("server-main.js"),
       start,

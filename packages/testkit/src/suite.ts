@@ -8,11 +8,17 @@ export interface PlatformSuite {
   test(name: string, body: (platform: Platform) => Promise<void>): void;
 }
 
+export interface SuiteOptions extends PlatformOptions {
+  /** What all tests need, such as a first deploy. */
+  readonly prepare?: (platform: Platform) => Promise<void>;
+}
+
 /** One platform for all tests of a file, which run in order. */
-export function platformSuite(options: PlatformOptions = {}): PlatformSuite {
+export function platformSuite({ prepare, ...options }: SuiteOptions = {}): PlatformSuite {
   let started: Platform | undefined;
   before(async () => {
     started = await Platform.start(options);
+    await prepare?.(started);
   });
   after(async () => {
     await started?.[Symbol.asyncDispose]();

@@ -8,6 +8,8 @@ export interface Service {
   readonly facts: Readonly<Record<string, number>>;
   /** Ends everything that the service started. */
   stop(): Promise<void>;
+  /** The engine has ended, or is there again. */
+  engineAway?(away: boolean): void;
 }
 
 /**
@@ -25,6 +27,12 @@ export function runChild(name: string, start: (start: Start) => Promise<Service>
       service.then(
         ({ facts }) => tell({ kind: "ready", facts }),
         (error: unknown) => failed(name, error),
+      );
+    } else if (message.kind === "engine") {
+      void service?.then(
+        (running) => running.engineAway?.(message.away),
+        // Why it did not start was told already.
+        () => undefined,
       );
     } else {
       void end(name, service);

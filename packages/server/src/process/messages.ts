@@ -9,7 +9,11 @@ export interface Start {
 }
 
 /** From `up` to a child. */
-export type ToChild = { readonly kind: "start"; readonly start: Start } | { readonly kind: "stop" };
+export type ToChild =
+  | { readonly kind: "start"; readonly start: Start }
+  | { readonly kind: "stop" }
+  /** To the server: the engine has ended, and is being started again; or it is there again. */
+  | { readonly kind: "engine"; readonly away: boolean };
 
 /** From a child to `up`. */
 export type FromChild =

@@ -13,6 +13,8 @@ export interface SupervisedOptions {
   readonly notify: (message: string) => void;
   /** A program and its arguments that become the child. */
   readonly wrapper?: readonly string[];
+  /** Called when the child has ended without being asked to (`true`), and when the next one is ready (`false`). */
+  readonly away?: (away: boolean) => void;
 }
 
 const START_DEADLINE_MS = 60_000;
@@ -60,17 +62,26 @@ export class Supervised {
     clearTimeout(timer);
   }
 
+  /** Tells the child something; a child that is not there is told nothing. */
+  tell(message: ToChild): void {
+    if (this.#child?.connected) this.#child.send(message, () => undefined);
+  }
+
   async #keep(): Promise<void> {
     let pause = RESTART_PAUSE_MS.first;
     while (!this.#stopping) {
       const since = Date.now();
       await exit(this.#child);
       if (this.#stopping) return;
+      this.#options.away?.(true);
       if (Date.now() - since > STABLE_MS) pause = RESTART_PAUSE_MS.first;
       this.#options.notify(`The ${this.#options.name} ended unexpectedly and is started again (its output: ${this.#options.logFile}).`);
       await new Promise((resolve) => setTimeout(resolve, pause));
       pause = Math.min(pause * 2, RESTART_PAUSE_MS.longest);
-      await this.#launch().catch((error: unknown) => this.#options.notify(`The ${this.#options.name} does not start: ${String(error)}`));
+      await this.#launch().then(
+        () => this.#options.away?.(false),
+        (error: unknown) => this.#options.notify(`The ${this.#options.name} does not start: ${String(error)}`),
+      );
     }
   }
 

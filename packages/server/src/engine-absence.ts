@@ -1,0 +1,42 @@
+import type { TrafficGate } from "@longshore/contract";
+import { log } from "./log.js";
+
+/**
+ * Holds every Worker's requests while the engine is away: a Worker that needs its container meanwhile would only have errors to answer with.
+ * An engine that ended is back within a second; requests that wait longer than the edge allows are told so by the edge.
+ */
+export class EngineAbsence {
+  readonly #traffic: TrafficGate;
+  readonly #scripts: () => Promise<readonly { readonly name: string }[]>;
+  #holds: Promise<AsyncDisposable[]> | undefined;
+
+  constructor(traffic: TrafficGate, scripts: () => Promise<readonly { readonly name: string }[]>) {
+    this.#traffic = traffic;
+    this.#scripts = scripts;
+  }
+
+  set(away: boolean): void {
+    if (away) {
+      // Not drained: what is under way has lost its container's connections with the engine.
+      this.#holds ??= this.#hold();
+      return;
+    }
+    const holds = this.#holds;
+    this.#holds = undefined;
+    if (holds !== undefined) void release(holds);
+  }
+
+  async #hold(): Promise<AsyncDisposable[]> {
+    log.warn("the engine is away; requests are held");
+    return await Promise.all((await this.#scripts()).map(({ name }) => this.#traffic.hold(name, 0)));
+  }
+}
+
+async function release(holds: Promise<AsyncDisposable[]>): Promise<void> {
+  try {
+    for (const hold of await holds) await hold[Symbol.asyncDispose]();
+    log.info("the engine is back");
+  } catch (error) {
+    log.error("requests could not be held while the engine was away", { error: String(error) });
+  }
+}
