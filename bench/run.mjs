@@ -39,8 +39,13 @@ async function measure() {
   // Passed through by the unprivileged user that Longshore's server runs as.
   chmodSync(directory, 0o711);
   cleanup.defer(() => rmSync(directory, { recursive: true, force: true }));
+  let interrupted = false;
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
-    process.once(signal, () => void cleanup.run().then(() => process.exit(130)));
+    process.once(signal, () => {
+      interrupted = true;
+      log(`${signal}: taking everything down …`);
+      void cleanup.run().then(() => process.exit(130));
+    });
   }
   try {
     const [load1] = loadavg();
@@ -50,7 +55,8 @@ async function measure() {
     console.log(`${text}\n\n${JSON.stringify(result)}`);
     return 0;
   } catch (error) {
-    console.error(error);
+    // What fails because it is being taken down is no news.
+    if (!interrupted) console.error(error);
     await cleanup.run();
     return 1;
   }

@@ -17,7 +17,8 @@ export async function startPlatform({ directory, cleanup, env = {}, flags = [] }
   const data = join(directory, "longshore");
   await mkdir(data, { recursive: true });
   const ports = ["--edge-port", "0", "--api-port", "0", "--registry-port", "0"];
-  const child = spawn(process.execPath, [CLI, "up", "--data", data, ...ports, ...flags], {
+  // Told to end by the kernel if this process is killed.
+  const child = spawn("setpriv", ["--pdeathsig", "TERM", process.execPath, CLI, "up", "--data", data, ...ports, ...flags], {
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, ...env },
   });
