@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { main } from "./main.js";
+
+/** Runs a command line in this process; returns what it printed where. */
+async function longshore(...argv: string[]) {
+  const out: string[] = [];
+  const err: string[] = [];
+  const code = await main(argv, { print: (text) => void out.push(text), note: (text) => void err.push(text) });
+  return { code, out: out.join("\n"), err: err.join("\n") };
+}
+
+test("help lists the commands, and each command has help with an example", async () => {
+  const { code, out } = await longshore("help");
+  assert.equal(code, 0);
+  const commands = [...out.matchAll(/^ {2}([a-z]+) {2,}/gm)].map((match) => match[1] ?? "");
+  assert.ok(commands.includes("up") && commands.includes("doctor") && commands.includes("status") && commands.includes("down"));
+  for (const command of commands) {
+    const help = await longshore(command, "--help");
+    assert.equal(help.code, 0);
+    assert.match(help.out, /^Usage: longshore /);
+    assert.match(help.out, /Examples?:\n {2}/);
+  }
+});
+
+test("what is not understood is said in a line, without a stack trace", async () => {
+  const unknown = await longshore("status", "--colour");
+  assert.equal(unknown.code, 2);
+  assert.match(unknown.err, /--colour/);
+  assert.match(unknown.err, /longshore status --help/);
+  const setting = await longshore("up", "--edge-port", "http");
+  assert.equal(setting.code, 2);
+  assert.match(setting.err, /edgePort/);
+  const image = await longshore("image", "seed", "windows");
+  assert.match(image.err, /longshore image seed <busybox\|node>/);
+  for (const { err } of [unknown, setting, image]) assert.doesNotMatch(err, /^\s+at /m);
+});
+
+test("status, down and deploy say how to start what does not run", async () => {
+  const data = await mkdtemp(join(tmpdir(), "longshore-cli-"));
+  try {
+    for (const command of ["status", "down"]) {
+      const { code, err } = await longshore(command, "--data", data);
+      assert.equal(code, 1);
+      assert.match(err, new RegExp(`does not run on the data directory ${data}. Start it with "longshore up --data ${data}"`));
+    }
+  } finally {
+    await rm(data, { recursive: true });
+  }
+});
+
+test("doctor looks at this machine, and says how to get what is missing", async () => {
+  const { code, out } = await longshore("doctor", "--json");
+  const checks = JSON.parse(out) as { name: string; ok: boolean; required: boolean; found: string; fix: string }[];
+  assert.equal(code, checks.every((check) => check.ok || !check.required) ? 0 : 1);
+  assert.ok(checks.some(({ name }) => name === "conmon") && checks.some(({ name }) => name === "cgroups"));
+  for (const check of checks) assert.ok(check.ok || check.fix !== "", `${check.name} has no fix`);
+});
