@@ -1,6 +1,6 @@
 // Must come first: what issues certificates expects it.
 import "reflect-metadata";
-import { webcrypto } from "node:crypto";
+import { createHash, webcrypto } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { mkdir, rename, writeFile } from "node:fs/promises";
 import { isIP } from "node:net";
@@ -66,6 +66,11 @@ export class CertificateAuthority {
     return new CertificateAuthority(kept.cert, key, leafKeys, await pemKey(leafKeys.privateKey));
   }
 
+  /** What OpenSSL names the certificate's file by in a directory of authorities. */
+  get subjectHash(): string {
+    return subjectHash(this.#issuer.subjectName.toJSON());
+  }
+
   /** Key and certificate for a host's name or IP address; made at the first asking, in about 10 ms. */
   async leaf(host: string): Promise<KeyAndCertificate> {
     const cached = this.#leaves.get(host);
@@ -105,6 +110,26 @@ export class CertificateAuthority {
     );
     return { key: this.#leafKey, cert: certificate.toString("pem") };
   }
+}
+
+/** The last byte of `2.5.4.x`, for the attributes that the authority's own name has. */
+const NAME_ATTRIBUTES: Readonly<Record<string, number>> = { CN: 3, O: 10 };
+
+/**
+ * `openssl x509 -subject_hash`: SHA-1 over the name's parts as DER sets, their values in lower case with single spaces, without the sequence around
+ * them; the first four bytes, little-endian. Every part here is shorter than 128 bytes, so each length takes one.
+ */
+function subjectHash(name: readonly { readonly [attribute: string]: readonly string[] }[]): string {
+  const tagged = (tag: number, content: Buffer) => Buffer.concat([Buffer.from([tag, content.length]), content]);
+  const parts = name.flatMap((part) =>
+    Object.entries(part).map(([attribute, [value = ""]]) => {
+      const oid = Buffer.from([6, 3, 0x55, 4, NAME_ATTRIBUTES[attribute] ?? 0]);
+      const canonical = Buffer.from(value.trim().replace(/\s+/g, " ").toLowerCase());
+      return tagged(0x31, tagged(0x30, Buffer.concat([oid, tagged(0x0c, canonical)])));
+    }),
+  );
+  const digest = createHash("sha1").update(Buffer.concat(parts)).digest();
+  return digest.readUInt32LE(0).toString(16).padStart(8, "0");
 }
 
 function read(file: string): KeyAndCertificate | undefined {

@@ -8,13 +8,14 @@ import { RulesStore } from "./rules-store.js";
 /** One application's outbound side: its containers' rules, and the authority that signs for the hosts they speak TLS to. Both are durable. */
 export class TenantEgress {
   readonly #directory: string;
-  readonly #authority: CertificateAuthority;
+  /** Signs for the hosts that containers speak TLS to. */
+  readonly authority: CertificateAuthority;
   readonly #store: RulesStore;
   readonly #rules: Map<string, EgressRules>;
 
   private constructor(directory: string, authority: CertificateAuthority) {
     this.#directory = directory;
-    this.#authority = authority;
+    this.authority = authority;
     this.#store = new RulesStore(join(directory, "rules"));
     this.#rules = this.#store.readAll();
   }
@@ -23,14 +24,9 @@ export class TenantEgress {
     return new TenantEgress(directory, await CertificateAuthority.open(join(directory, "authority.json"), tenant));
   }
 
-  /** The authority's certificate, PEM. */
-  get certificate(): string {
-    return this.#authority.certificate;
-  }
-
   /** A container's connections as they are to be treated, from now on and as rules change. */
   caller(container: string): Caller {
-    return { rules: () => this.#rules.get(container), leaf: (host) => this.#authority.leaf(host) };
+    return { rules: () => this.#rules.get(container), leaf: (host) => this.authority.leaf(host) };
   }
 
   /** Takes a `PUT /egress` for a container. Durable when it returns. Errors: `INVALID_INPUT`. */

@@ -1,5 +1,6 @@
 import { LongshoreError } from "@longshore/contract";
 import { z } from "zod";
+import { certificateRoute } from "../egress/certificate-route.js";
 import type { ContainerEngine } from "../engine.js";
 import type { Instance } from "../instance/instance.js";
 import type { TenantHost } from "../tenant/tenant-host.js";
@@ -102,14 +103,9 @@ function containerRoutes(engine: ContainerEngine, tenant: TenantHost): Route[] {
         return { status: 204 };
       },
     },
-    {
-      method: "PUT",
-      path: path("/archive"),
-      handle: ({ request }) => {
-        request.resume();
-        throw new LongshoreError("UNSUPPORTED", "Files cannot be put into a container yet (outbound HTTPS interception needs it).");
-      },
-    },
+    certificateRoute(tenant.egress.authority, find, () => {
+      throw new LongshoreError("UNSUPPORTED", "Files cannot be put into a container yet, except for the certificate that it is to trust.");
+    }),
     {
       method: "DELETE",
       path: path(""),

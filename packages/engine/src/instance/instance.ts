@@ -78,6 +78,13 @@ export class Instance {
     this.#boost.signal.addEventListener("abort", () => clearTimeout(timer));
   }
 
+  /** Adds variables that nobody has set. They are for a process that starts: afterwards it is too late, and nothing happens. */
+  addVariables(variables: Readonly<Record<string, string>>): void {
+    if (this.status !== "created") return;
+    this.record.environment = { ...variables, ...this.record.environment };
+    this.#actions.save(this.record);
+  }
+
   /** A port accepted a connection. The first time, the start is over. */
   ready(port: number): void {
     this.openPorts.add(port);

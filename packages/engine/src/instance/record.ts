@@ -22,7 +22,7 @@ export interface InstanceRecord {
   readonly createdAt: string;
   /** Command and environment, as they were asked for; given to the sandbox at start. */
   readonly argv: readonly string[];
-  readonly environment: Readonly<Record<string, string>>;
+  environment: Readonly<Record<string, string>>;
   readonly process: ProcessIdentity;
   /** The number of its place in the outbound network. */
   readonly place?: number;

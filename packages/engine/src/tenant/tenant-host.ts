@@ -71,7 +71,7 @@ export class TenantHost implements AsyncDisposable {
       failure: () => this.failures.get(name),
       lastLines: ({ record }) => tailLog(join(this.#directories.logs, record.id), LAST_LINES),
       configureEgress: (body) => this.egress.configure(name, body),
-      certificate: () => this.egress.certificate,
+      certificate: () => this.egress.authority.certificate,
     });
     this.ingresses.set(name, ingress);
     if (port === 0) await this.save();
