@@ -1,8 +1,10 @@
 // The docker side of a benchmark: runs in namespaces of its own (lib/docker.mjs), starts dockerd there, and does what it is told over IPC.
 // dockerd, containerd, every container, mount, bridge and firewall rule live in these namespaces, and end with them.
 import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import { createReadStream, createWriteStream, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { removeCgroups } from "./cgroups.mjs";
 import { DockerApi } from "./docker-api.mjs";
 import { now, pollFirstByte } from "./first-byte.mjs";
 
@@ -107,9 +109,13 @@ process.on("message", async ({ id, operation, input }) => {
 });
 process.on("disconnect", async () => {
   // With this process its pid namespace ends, and everything in it; dockerd is asked first, so that it can unmount in order.
-  if (dockerd?.exitCode === null) {
-    setTimeout(() => process.exit(0), 10_000).unref();
-    dockerd.once("exit", () => process.exit(0));
+  if (dockerd?.exitCode === null && dockerd.signalCode === null) {
+    const timer = setTimeout(() => process.exit(0), 10_000);
+    const ended = once(dockerd, "exit");
     dockerd.kill("SIGTERM");
-  } else process.exit(0);
+    await ended;
+    clearTimeout(timer);
+  }
+  await removeCgroups(cgroupParent).catch((error) => console.error("docker: a cgroup is left:", error.message));
+  process.exit(0);
 });

@@ -1,8 +1,9 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, readdir, rm, rmdir } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { removeCgroups } from "./cgroups.mjs";
 import { debianPrograms } from "./debian.mjs";
 
 const AGENT = fileURLToPath(new URL("docker-agent.mjs", import.meta.url));
@@ -76,24 +77,4 @@ async function endAgent(agent) {
   const timer = setTimeout(() => agent.kill("SIGKILL"), 20_000);
   await gone;
   clearTimeout(timer);
-}
-
-async function removeCgroups(parent) {
-  const roots = [
-    "/sys/fs/cgroup",
-    ...(await readdir("/sys/fs/cgroup", { withFileTypes: true }))
-      .filter((entry) => entry.isDirectory())
-      .map((entry) => join("/sys/fs/cgroup", entry.name)),
-  ];
-  for (const root of roots) await removeTree(join(root, parent));
-}
-
-async function removeTree(directory) {
-  const entries = await readdir(directory, { withFileTypes: true }).catch((error) => {
-    if (error.code === "ENOENT") return undefined;
-    throw error;
-  });
-  if (entries === undefined) return;
-  for (const entry of entries) if (entry.isDirectory()) await removeTree(join(directory, entry.name));
-  await rmdir(directory);
 }

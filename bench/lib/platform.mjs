@@ -1,7 +1,5 @@
 import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { createWriteStream } from "node:fs";
-import { mkdir, readdir, readFile, rm } from "node:fs/promises";
+import { mkdir, open, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { command, end } from "./command.mjs";
@@ -17,19 +15,19 @@ export async function startPlatform({ directory, cleanup, env = {}, flags = [] }
   const data = join(directory, "longshore");
   await mkdir(data, { recursive: true });
   const ports = ["--edge-port", "0", "--api-port", "0", "--registry-port", "0"];
-  // Told to end by the kernel if this process is killed.
+  const logFile = join(data, "up.log");
+  // A file, not a pipe: it has somebody to write to even if this process is killed, in which case the kernel tells it to end.
+  const log = await open(logFile, "a");
   const child = spawn("setpriv", ["--pdeathsig", "TERM", process.execPath, CLI, "up", "--data", data, ...ports, ...flags], {
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ["ignore", log.fd, log.fd],
     env: { ...process.env, ...env },
   });
-  const log = createWriteStream(join(data, "up.log"));
-  child.stdout.pipe(log);
-  child.stderr.pipe(log);
+  await log.close();
   cleanup.defer(async () => {
     await end(child);
     await rm(data, { recursive: true, force: true });
   });
-  await isUp(child, join(data, "up.log"));
+  await isUp(child, logFile);
   const presence = JSON.parse(await readFile(join(data, "running.json"), "utf8"));
   return new Platform(data, presence);
 }
@@ -74,13 +72,9 @@ class Platform {
 }
 
 async function isUp(child, logFile) {
-  let output = "";
-  const ready = new Promise((resolve) => {
-    child.stdout.on("data", (chunk) => {
-      output += chunk;
-      if (output.includes("Ctrl-C ends it.")) resolve("ready");
-    });
-  });
-  const outcome = await Promise.race([ready, once(child, "exit").then(() => "ended")]);
-  if (outcome !== "ready") throw new Error(`Longshore did not start.\n${await readFile(logFile, "utf8")}`);
+  while (child.exitCode === null && child.signalCode === null) {
+    if ((await readFile(logFile, "utf8")).includes("Ctrl-C ends it.")) return;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  throw new Error(`Longshore did not start.\n${await readFile(logFile, "utf8")}`);
 }
