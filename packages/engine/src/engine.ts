@@ -23,6 +23,8 @@ import type { InstanceRecord, RecordStore } from "./instance/record.js";
 import { LAST_LINES, tailLog } from "./log/tail.js";
 import { SandboxPool } from "./sandbox/pool.js";
 import { createSandbox, removeSandbox, type Sandbox, type SandboxHost } from "./sandbox/sandbox.js";
+import type { RestoreRequest } from "./snapshot/restore-request.js";
+import type { Snapshots } from "./snapshot/snapshots.js";
 import { parseContainerName, type TenantHost } from "./tenant/tenant-host.js";
 
 export type Log = (message: string, details?: Record<string, unknown>) => void;
@@ -32,6 +34,7 @@ export interface EngineParts {
   readonly host: SandboxHost;
   readonly images: ImageStore;
   readonly records: RecordStore;
+  readonly snapshots: Snapshots;
   readonly egress: EgressNetwork;
   /** Sandboxes kept ready for each class. */
   readonly poolDepth: number;
@@ -42,6 +45,7 @@ export interface EngineParts {
 export interface CreateRequest {
   readonly command: readonly string[];
   readonly environment: readonly string[];
+  readonly restore?: RestoreRequest | undefined;
 }
 
 /** A container gets this long between SIGTERM and SIGKILL (spec 12, container shutdown). */
@@ -88,6 +92,7 @@ export class ContainerEngine implements Engine {
     await this.refreshPool();
     await Promise.all([...tenant.containers.values()].map((instance) => this.remove(tenant, instance)));
     await tenant.delete();
+    await this.parts.snapshots.removeTenant(id);
   }
 
   async setGate(tenant: string, shut: boolean): Promise<void> {
@@ -142,7 +147,7 @@ export class ContainerEngine implements Engine {
     try {
       const { containerClass, durableObjectId } = parseContainerName(tenant.config, name);
       using _place = tenant.reserve(name, containerClass);
-      const sandbox = await this.#sandboxFor(containerClass);
+      const sandbox = await this.#sandboxFor(tenant, containerClass, request.restore);
       const record = this.#record(tenant, name, containerClass, durableObjectId, sandbox, request);
       const missing = missingExecutable(sandbox, record);
       if (missing !== undefined) {
@@ -222,10 +227,13 @@ export class ContainerEngine implements Engine {
     await Promise.all([...this.tenants.values()].map((tenant) => tenant[Symbol.asyncDispose]()));
   }
 
-  async #sandboxFor(containerClass: ContainerClass): Promise<Sandbox> {
+  async #sandboxFor(tenant: TenantHost, containerClass: ContainerClass, restore: RestoreRequest | undefined): Promise<Sandbox> {
     const image = await this.parts.images.prepare(containerClass.image);
-    const ready = this.#pool.take(poolKey(image, containerClass));
-    return ready ?? (await createSandbox(this.parts.host, randomUUID(), image, containerClass.size));
+    // What is restored is part of the file system, which a sandbox that is ready has already.
+    const ready = restore === undefined ? this.#pool.take(poolKey(image, containerClass)) : undefined;
+    if (ready !== undefined) return ready;
+    const restored = this.parts.snapshots.resolve(tenant.config.id, restore, image.digest);
+    return await createSandbox(this.parts.host, randomUUID(), image, containerClass.size, restored);
   }
 
   /** Ends a container as the machine's own shutdown would: asked first, and not for long. */
@@ -310,6 +318,7 @@ export class ContainerEngine implements Engine {
       }),
       process: sandbox.process,
       ...(sandbox.place === undefined ? {} : { place: sandbox.place.number }),
+      ...(request.restore === undefined ? {} : { restored: request.restore }),
       status: "created",
     };
   }

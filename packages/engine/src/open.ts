@@ -18,7 +18,10 @@ import { ExitWatch } from "./instance/exit-watch.js";
 import { RecordStore } from "./instance/record.js";
 import { recover } from "./recovery.js";
 import { DEFAULT_CAPABILITIES } from "./sandbox/oci-spec.js";
+import type { SandboxHost } from "./sandbox/sandbox.js";
 import { seccompFor } from "./sandbox/seccomp.js";
+import { expireSnapshots, SNAPSHOT_TTL_MS } from "./snapshot/expiry.js";
+import { Snapshots } from "./snapshot/snapshots.js";
 import { enterPrivateMountNamespace } from "./sys/mount-namespace.js";
 import { TenantHost } from "./tenant/tenant-host.js";
 
@@ -31,6 +34,8 @@ export interface EngineSettings {
   readonly runtime: string;
   /** Sandboxes kept ready for each class. */
   readonly poolDepth: number;
+  /** Snapshots older than this are removed when no container uses them; 30 days unless it is given. */
+  readonly snapshotTtlMs?: number;
   /** Open files of a container's process. */
   readonly openFiles: number;
   /** Where containers may connect to, beside the public Internet. */
@@ -66,6 +71,7 @@ export async function openEngine(settings: EngineSettings): Promise<OpenEngine> 
   outboundOwner = (sandbox) => engine.outboundCaller(sandbox);
   await restoreTenants(settings, directories, engine);
   await recover(engine);
+  const expiry = expireSnapshots(engine, settings.snapshotTtlMs ?? SNAPSHOT_TTL_MS);
   const exits = new ExitWatch(directories.exits, (id, code) => engine.processEnded(id, code));
   await exits.start();
   const admin = await listen(settings, directories.adminSocket, createServer(routesHandler(adminRoutes(engine))));
@@ -74,6 +80,7 @@ export async function openEngine(settings: EngineSettings): Promise<OpenEngine> 
     admin.close();
     admin.closeAllConnections();
     rmSync(directories.adminSocket, { force: true });
+    expiry[Symbol.dispose]();
   };
   return {
     engine,
@@ -101,6 +108,19 @@ async function openEgress(settings: EngineSettings, directories: EngineDirectori
 async function buildParts(settings: EngineSettings, directories: EngineDirectories, egress: EgressNetwork) {
   // One parent for each installation: two of them on a machine never sweep each other's.
   const installation = createHash("sha256").update(directories.data).digest("hex").slice(0, 8);
+  const host: SandboxHost = {
+    egress,
+    directory: directories.sandboxes,
+    layersDirectory: join(directories.images, "layers"),
+    exitsDirectory: directories.exits,
+    logsDirectory: directories.logs,
+    busybox: directories.busybox,
+    runtime: { program: settings.runtime, options: [`--root=${directories.runtimeState}`, "--cgroup-manager=cgroupfs"] },
+    cgroups: CgroupTree.detect(`longshore-${installation}`),
+    disks: await openDisks(settings, directories),
+    seccomp: seccompFor(DEFAULT_CAPABILITIES),
+    openFiles: settings.openFiles,
+  };
   return {
     directories,
     images: await ImageStore.open(directories.images, settings.images),
@@ -108,19 +128,8 @@ async function buildParts(settings: EngineSettings, directories: EngineDirectori
     poolDepth: settings.poolDepth,
     log: settings.log,
     egress,
-    host: {
-      egress,
-      directory: directories.sandboxes,
-      layersDirectory: join(directories.images, "layers"),
-      exitsDirectory: directories.exits,
-      logsDirectory: directories.logs,
-      busybox: directories.busybox,
-      runtime: { program: settings.runtime, options: [`--root=${directories.runtimeState}`, "--cgroup-manager=cgroupfs"] },
-      cgroups: CgroupTree.detect(`longshore-${installation}`),
-      disks: await openDisks(settings, directories),
-      seccomp: seccompFor(DEFAULT_CAPABILITIES),
-      openFiles: settings.openFiles,
-    },
+    host,
+    snapshots: await Snapshots.open(directories.snapshots, host),
   };
 }
 

@@ -15,7 +15,7 @@ const UPPER = "upper";
 /**
  * Copies what a container has written so far into the existing directory `target`. Nothing may be writing meanwhile (see paused.ts), and what was
  * written must be on the disk (`sync`). Where the host's file system shares blocks between files (XFS, btrfs), it takes milliseconds whatever the
- * size; else only what is written is copied, not the holes. Returns the bytes that the copy has on disk. Errors: `NO_SPACE`, `INTERNAL`.
+ * size; else only what is written is copied, not the holes. Returns the bytes that are written. Errors: `NO_SPACE`, `INTERNAL`.
  */
 export async function captureDisk(directory: string, target: string): Promise<number> {
   const image = join(directory, IMAGE);
@@ -25,7 +25,8 @@ export async function captureDisk(directory: string, target: string): Promise<nu
       await run("cp", ["--reflink=auto", "--sparse=auto", image, copy], { timeout: COPY_DEADLINE_MS });
       await using handle = await open(copy);
       await handle.datasync();
-      return (await stat(copy)).blocks * 512;
+      // What is written: the copy may be smaller, since zeros become holes.
+      return (await stat(image)).blocks * 512;
     }
     await run("cp", ["-a", "--reflink=auto", join(diskDirectory(directory), UPPER), target], { timeout: COPY_DEADLINE_MS });
     await run("sync", ["-f", target], { timeout: COPY_DEADLINE_MS });

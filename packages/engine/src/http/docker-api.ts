@@ -5,6 +5,7 @@ import type { ContainerEngine } from "../engine.js";
 import type { Instance } from "../instance/instance.js";
 import type { TenantHost } from "../tenant/tenant-host.js";
 import type { Answer, Route } from "./router.js";
+import { createHelper, restoreRequest, snapshotRoutes } from "./snapshot-routes.js";
 
 /** workerd's egress "sidecar" has the container's name with this behind it. The engine answers for it: there is no such container. */
 const SIDECAR = "-proxy";
@@ -20,13 +21,12 @@ const createBody = z.object({
  * containers and nothing else.
  */
 export function dockerRoutes(engine: ContainerEngine, tenant: TenantHost): Route[] {
-  return [...hostRoutes(), ...sidecarRoutes(tenant), ...containerRoutes(engine, tenant)];
+  return [...hostRoutes(), ...snapshotRoutes(engine, tenant), ...sidecarRoutes(tenant), ...containerRoutes(engine, tenant)];
 }
 
 function hostRoutes(): Route[] {
   return [
     { method: "GET", path: /^\/_ping$/, handle: () => ({ status: 200, body: "OK" }) },
-    { method: "GET", path: /^\/volumes$/, handle: () => ({ status: 200, body: { Volumes: [], Warnings: [] } }) },
     {
       method: "GET",
       path: /^\/networks\/bridge$/,
@@ -75,12 +75,15 @@ function containerRoutes(engine: ContainerEngine, tenant: TenantHost): Route[] {
       path: /^\/containers\/create$/,
       handle: async ({ query, body }) => {
         const name = query.get("name") ?? "";
-        const { Cmd, Env } = parseCreate(await body());
+        const content = await body();
+        const { Cmd, Env } = parseCreate(content);
+        if (name === "") return { status: 201, body: { Id: createHelper(engine, tenant, content), Warnings: [] } };
         if (name.endsWith(SIDECAR)) {
           await tenant.openIngress(name.slice(0, -SIDECAR.length));
           return { status: 201, body: { Id: name, Warnings: [] } };
         }
-        const instance = await engine.create(tenant, name, { command: Cmd ?? [], environment: Env ?? [] });
+        const restore = restoreRequest(engine, tenant, content);
+        const instance = await engine.create(tenant, name, { command: Cmd ?? [], environment: Env ?? [], restore });
         return { status: 201, body: { Id: instance.record.id, Warnings: [] } };
       },
     },

@@ -3,6 +3,7 @@ import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { ExitReason, ExitRecord, InstanceStatus } from "@longshore/contract";
+import type { RestoreRequest } from "../snapshot/restore-request.js";
 import type { ProcessIdentity } from "../sys/process.js";
 
 /** What must be known of an instance after the engine was killed at any instruction. */
@@ -24,6 +25,8 @@ export interface InstanceRecord {
   readonly argv: readonly string[];
   environment: Readonly<Record<string, string>>;
   readonly process: ProcessIdentity;
+  /** The snapshots that it was started from. */
+  readonly restored?: RestoreRequest;
   /** The number of its place in the outbound network. */
   readonly place?: number;
   status: InstanceStatus;

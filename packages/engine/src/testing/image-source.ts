@@ -65,7 +65,25 @@ export function fillBusybox(directory: string): void {
   for (const path of ["bin", "etc", "tmp", "www"]) mkdirSync(join(directory, path));
   copyFileSync("/bin/busybox", join(directory, "bin/busybox"));
   chmodSync(join(directory, "bin/busybox"), 0o755);
-  for (const applet of ["sh", "cat", "echo", "sleep", "httpd", "env", "ls", "nc", "dd", "touch", "test"])
+  for (const applet of [
+    "sh",
+    "stat",
+    "mkdir",
+    "ln",
+    "chmod",
+    "rm",
+    "df",
+    "cat",
+    "echo",
+    "sleep",
+    "httpd",
+    "env",
+    "ls",
+    "nc",
+    "dd",
+    "touch",
+    "test",
+  ])
     symlinkSync("busybox", join(directory, "bin", applet));
   writeFileSync(join(directory, "etc/passwd"), "root:x:0:0:root:/root:/bin/sh\n");
   writeFileSync(join(directory, "etc/group"), "root:x:0:\n");

@@ -1,0 +1,163 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
+import { instanceSize, type Tenant } from "@longshore/contract";
+import { type EngineSettings, type OpenEngine, openEngine } from "../open.js";
+import { MemoryImageSource } from "./image-source.js";
+
+export const NAMESPACE = "a".repeat(32);
+const WORKERD = join(dirname(createRequire(import.meta.url).resolve("workerd/package.json")), "bin", "workerd");
+
+/** A Worker that does to `ctx.container` what it is told. */
+const WORKER = `
+import { DurableObject } from "cloudflare:workers";
+const actions = {
+  start: (container, options) => { container.start(options); void container.monitor().catch(() => undefined); },
+  get: async (container, path) => (await container.getTcpPort(8080).fetch("http://container" + path)).text(),
+  saveDirectory: (container, options) => container.snapshotDirectory(options),
+  saveContainer: (container, options) => container.snapshotContainer(options),
+  destroy: (container) => container.destroy(),
+};
+export class Web extends DurableObject {
+  async act(action, argument) {
+    try {
+      return { result: (await actions[action](this.ctx.container, argument)) ?? null };
+    } catch (error) {
+      return { error: String(error) };
+    }
+  }
+}
+export default {
+  async fetch(request, env) {
+    const { object, action, argument } = await request.json();
+    return Response.json(await env.WEB.getByName(object).act(action, argument));
+  },
+};`;
+
+/** A real engine, and a real workerd that talks to it on a tenant's socket. */
+export interface SnapshotStage extends AsyncDisposable {
+  readonly directory: string;
+  readonly open: OpenEngine;
+  /** Does something to the container of a Durable Object; throws what it throws. */
+  act(object: string, action: string, argument?: unknown): Promise<unknown>;
+  /** Ends the engine as a kill would, as far as containers can tell, and starts another. */
+  restartEngine(): Promise<void>;
+}
+
+export async function snapshotStage(settings: Partial<EngineSettings> = {}): Promise<SnapshotStage> {
+  const directory = mkdtempSync(join(tmpdir(), "longshore-s-"));
+  const images = new MemoryImageSource();
+  images.add("acc/web:1", { config: { Env: ["PATH=/bin"], Cmd: ["httpd", "-f", "-p", "8080", "-h", "/"] } });
+
+  const openOne = () =>
+    openEngine({
+      dataDirectory: join(directory, "data"),
+      runDirectory: join(directory, "run"),
+      images,
+      runtime: "/usr/bin/crun",
+      poolDepth: 1,
+      openFiles: 1024,
+      log: () => undefined,
+      ...settings,
+    });
+  let open = await openOne();
+  await open.engine.putTenant(tenant());
+  const worker = await Worker.start(directory, open.engine.socketPath("web"));
+  return {
+    directory,
+    get open() {
+      return open;
+    },
+    act: (object, action, argument) => worker.act(object, action, argument),
+    async restartEngine() {
+      await open[Symbol.asyncDispose]();
+      open = await openOne();
+    },
+    async [Symbol.asyncDispose]() {
+      await worker[Symbol.asyncDispose]();
+      await open.shutdown();
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+function tenant(): Tenant {
+  const web = {
+    namespaceId: NAMESPACE,
+    className: "Web",
+    applicationId: "app-1",
+    applicationName: "web",
+    image: "acc/web:1",
+    size: instanceSize("lite"),
+    maxInstances: 8,
+    version: 1,
+    environment: {},
+  };
+  return { id: "web", classes: [web] };
+}
+
+class Worker implements AsyncDisposable {
+  readonly #child: ChildProcess;
+  readonly #url: string;
+
+  private constructor(child: ChildProcess, url: string) {
+    this.#child = child;
+    this.#url = url;
+  }
+
+  static async start(directory: string, engineSocket: string): Promise<Worker> {
+    const storage = join(directory, "storage");
+    mkdirSync(storage);
+    writeFileSync(join(directory, "worker.js"), WORKER);
+    writeFileSync(join(directory, "config.capnp"), configuration(storage, engineSocket));
+    const args = ["serve", join(directory, "config.capnp"), "--experimental", "--socket-addr=http=127.0.0.1:0", "--control-fd=3"];
+    const child = spawn(WORKERD, args, { stdio: ["ignore", "inherit", "inherit", "pipe"] });
+    const ended = once(child, "exit").then(() => Promise.reject(new Error("workerd ended at once")));
+    return new Worker(child, `http://127.0.0.1:${await Promise.race([listenPort(child.stdio[3] as Readable), ended])}`);
+  }
+
+  async act(object: string, action: string, argument: unknown): Promise<unknown> {
+    const response = await fetch(this.#url, { method: "POST", body: JSON.stringify({ object, action, argument }) });
+    const { result, error } = (await response.json()) as { result?: unknown; error?: string };
+    if (error !== undefined) throw new Error(error);
+    return result;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    const exited = once(this.#child, "exit");
+    this.#child.kill("SIGKILL");
+    await exited;
+  }
+}
+
+async function listenPort(control: Readable): Promise<number> {
+  for await (const line of createInterface(control)) {
+    const event = JSON.parse(line) as { event: string; port?: number };
+    if (event.event === "listen" && event.port !== undefined) return event.port;
+  }
+  throw new Error("workerd closed its control pipe before it listened");
+}
+
+function configuration(storage: string, engineSocket: string): string {
+  return `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [ (name = "main", worker = .main), (name = "storage", disk = (path = ${JSON.stringify(storage)}, writable = true)) ],
+  sockets = [ (name = "http", address = "127.0.0.1:0", http = (), service = "main") ],
+);
+const main :Workerd.Worker = (
+  modules = [ (name = "worker", esModule = embed "worker.js") ],
+  compatibilityDate = "2026-06-01",
+  compatibilityFlags = ["experimental"],
+  bindings = [ (name = "WEB", durableObjectNamespace = "Web") ],
+  durableObjectNamespaces = [ (className = "Web", uniqueKey = "${NAMESPACE}", enableSql = true, container = (imageName = "${NAMESPACE}")) ],
+  durableObjectStorage = (localDisk = "storage"),
+  containerEngine = (localDocker = (socketPath = ${JSON.stringify(`unix:${engineSocket}`)}, containerEgressInterceptorImage = "egress")),
+);
+`;
+}
