@@ -54,7 +54,7 @@ function authenticated(services: Services): MiddlewareHandler {
     if (who?.accountId !== services.options.accountId) {
       const what = token === undefined ? "The request carries no API token." : "The API token is not known here.";
       throw new ApiError("UNAUTHORIZED", API_CODE.TOKEN_INVALID, what, {
-        hint: "Set CLOUDFLARE_API_TOKEN to a token of this Longshore installation; it was printed when the server first started.",
+        hint: 'Set CLOUDFLARE_API_TOKEN to a token of this Longshore installation; "longshore env" prints it.',
       });
     }
     const asked = /^\/client\/v4\/accounts\/([^/]+)/.exec(c.req.path)?.[1];

@@ -1,4 +1,5 @@
-import type { TrafficGate } from "@longshore/contract";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Engine, TrafficGate } from "@longshore/contract";
 import { log } from "./log.js";
 
 /**
@@ -38,5 +39,22 @@ async function release(holds: Promise<AsyncDisposable[]>): Promise<void> {
     log.info("the engine is back");
   } catch (error) {
     log.error("requests could not be held while the engine was away", { error: String(error) });
+  }
+}
+
+const ENGINE_DEADLINE_MS = 30_000;
+const ENGINE_RETRY_MS = 50;
+
+/** Resolves when the engine answers: it may have been killed together with the server. Errors: the engine's, after a deadline. */
+export async function untilEngineAnswers(engine: Engine): Promise<void> {
+  const deadline = Date.now() + ENGINE_DEADLINE_MS;
+  for (;;) {
+    try {
+      await engine.instances();
+      return;
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+      await sleep(ENGINE_RETRY_MS);
+    }
   }
 }

@@ -10,11 +10,25 @@ export async function listenOn(server: Server, host: string, port: number, what:
       server.listen(port, host, resolve);
     });
   } catch (cause) {
-    const hint = `Choose another with ${flag}, or end the process that has it ("ss -ltnp" names it).`;
+    const hint = anotherPort(flag);
     if (isErrno(cause, "EADDRINUSE"))
       throw new LongshoreError("CONFLICT", `The ${what} cannot listen on ${host}:${port}: the port is taken.`, { cause, hint });
     if (isErrno(cause, "EACCES")) throw new LongshoreError("FORBIDDEN", `The ${what} may not listen on ${host}:${port}.`, { cause, hint });
     throw cause;
   }
   return (server.address() as AddressInfo).port;
+}
+
+/** Passes on what a listener becomes; when its port is taken, the error says which flag chooses another. */
+export async function namingFlag<T>(flag: string, listening: Promise<T>): Promise<T> {
+  try {
+    return await listening;
+  } catch (error) {
+    if (!(error instanceof LongshoreError)) throw error;
+    throw new LongshoreError(error.code, error.message, { cause: error, hint: anotherPort(flag) });
+  }
+}
+
+function anotherPort(flag: string): string {
+  return `Choose another with ${flag}, or end the process that has it ("ss -ltnp" names it).`;
 }

@@ -9,10 +9,10 @@ import { BucketImageSource, EngineClient, EngineDirectories } from "@longshore/e
 import { createRegistry, listenTlsAndPlain } from "@longshore/registry";
 import { createWorkerHost } from "@longshore/workers";
 import { authenticateWith, authorizeWith } from "./access.js";
-import { EngineAbsence } from "./engine-absence.js";
+import { EngineAbsence, untilEngineAnswers } from "./engine-absence.js";
 import { imageCatalogue } from "./image-catalogue.js";
 import { RegistryPasswords } from "./installation/registry-passwords.js";
-import { listenOn } from "./listen-on.js";
+import { listenOn, namingFlag } from "./listen-on.js";
 import { log } from "./log.js";
 import { runChild } from "./process/child.js";
 import type { Start } from "./process/messages.js";
@@ -24,7 +24,7 @@ const HOLD_DEADLINE_MS = 30_000;
 runChild("server", wire);
 
 /** The composition root: the one place that knows all packages. Parts are made in the order in which they need each other. */
-async function wire({ settings, identity, runDirectory }: Start) {
+async function wire({ settings, identity, runDirectory, again }: Start) {
   const bucket = await DirectoryBucket.open(join(settings.data, "bucket"));
   const directories = new EngineDirectories(join(settings.data, "engine"), runDirectory);
   const engine = new EngineClient(directories.adminSocket, (tenant) => directories.tenantSocket(tenant));
@@ -57,12 +57,15 @@ async function wire({ settings, identity, runDirectory }: Start) {
     authorize: authorizeWith(passwords, identity),
     log: ({ level, message, error }) => log[level](message, { error: String(error ?? "") }),
   });
-  const registryListener = await listenTlsAndPlain({
-    host: settings.listen,
-    port: settings.registryPort,
-    tls: identity.tls,
-    handler: (request, response) => registry.handle(request, response),
-  });
+  const registryListener = await namingFlag(
+    "--registry-port",
+    listenTlsAndPlain({
+      host: settings.listen,
+      port: settings.registryPort,
+      tls: identity.tls,
+      handler: (request, response) => registry.handle(request, response),
+    }),
+  );
   const control = createControl({
     bucket,
     accountId: identity.accountId,
@@ -82,13 +85,21 @@ async function wire({ settings, identity, runDirectory }: Start) {
   });
   const absence = new EngineAbsence(edge, () => control.scripts());
   const ending = new AbortController();
-  await control.resume(ending.signal);
-  await workers.retain((await control.scripts()).map(({ name }) => name));
   const api = createServer(getRequestListener((request) => control.fetch(request)));
-  const apiPort = await listenOn(api, settings.listen, settings.apiPort, "API", "--api-port");
-  const edgePort = await listenOn(edge.server, settings.listen, settings.edgePort, "edge", "--edge-port");
+  const serve = async () => {
+    await untilEngineAnswers(engine);
+    await control.resume(ending.signal);
+    await workers.retain((await control.scripts()).map(({ name }) => name));
+    const apiPort = await listenOn(api, settings.listen, settings.apiPort, "API", "--api-port");
+    const edgePort = await listenOn(edge.server, settings.listen, settings.edgePort, "edge", "--edge-port");
+    return { apiPort, edgePort, registryPort: registryListener.port };
+  };
+  const facts = await serve().catch(async (error: unknown) => {
+    if (!again) await workers.close();
+    throw error;
+  });
   return {
-    facts: { apiPort, edgePort, registryPort: registryListener.port },
+    facts,
     engineAway: (away: boolean) => absence.set(away),
     async stop() {
       ending.abort();

@@ -35,28 +35,7 @@ export async function up(settings: Settings, notify: (message: string) => void):
     prepareDirectories(settings, run);
     const identity = await installationIdentity(settings.data, settings.uid);
     const start: Start = { settings, identity, runDirectory: run };
-    const logs = join(settings.data, "logs");
-    const engine = new Supervised({
-      name: "engine",
-      program: entry("engine-main.js"),
-      start,
-      logFile: join(logs, "engine.log"),
-      notify,
-      away: (away) => server.tell({ kind: "engine", away }),
-    });
-    const server: Supervised = new Supervised({
-      name: "server",
-      program: entry("server-main.js"),
-      start,
-      logFile: join(logs, "server.log"),
-      notify,
-      ...unprivileged(settings.uid, notify),
-    });
-    await engine.ready();
-    const facts = await server.ready().catch(async (error: unknown) => {
-      await engine.stop();
-      throw error;
-    });
+    const { engine, server, facts } = await startChildren(settings, start, notify);
     const presence = describe(settings, identity, facts);
     writePresence(settings.data, presence);
     return {
@@ -71,7 +50,37 @@ export async function up(settings: Settings, notify: (message: string) => void):
       },
     };
   } catch (error) {
+    rmSync(run, { recursive: true, force: true });
     lock[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** Starts the engine, then the server, which brings the Workers up. When either does not start, what was started is ended again. */
+async function startChildren(settings: Settings, start: Start, notify: (message: string) => void) {
+  const logs = join(settings.data, "logs");
+  let server: Supervised | undefined;
+  const engine = new Supervised({
+    name: "engine",
+    program: entry("engine-main.js"),
+    start,
+    logFile: join(logs, "engine.log"),
+    notify,
+    away: (away) => server?.tell({ kind: "engine", away }),
+  });
+  await engine.ready();
+  server = new Supervised({
+    name: "server",
+    program: entry("server-main.js"),
+    start,
+    logFile: join(logs, "server.log"),
+    notify,
+    ...unprivileged(settings.uid, notify),
+  });
+  try {
+    return { engine, server, facts: await server.ready() };
+  } catch (error) {
+    await engine.stop();
     throw error;
   }
 }

@@ -141,11 +141,13 @@ export class Platform implements AsyncDisposable {
 
   /** Kills every process of the installation at once, containers included: what a power failure leaves behind. */
   async killEverything(): Promise<void> {
-    const all = processesOf(this.data).map(({ pid }) => pid);
-    // "up" first, so that nobody starts anything again.
-    for (const pid of [this.pid("up") ?? 0, ...all]) if (runs(pid)) process.kill(pid, "SIGKILL");
-    await this.#process.exited();
-    await eventually("the end of every process", RESTART_DEADLINE_MS, () => processesOf(this.data).length === 0 || undefined);
+    // Those that start others first; what one of them started in its last moment is met at the next look.
+    await eventually("the end of every process", RESTART_DEADLINE_MS, () => {
+      const parts = (["up", "server", "engine"] as const).map((part) => this.pid(part)).filter((pid) => pid !== undefined);
+      const all = [...parts, ...processesOf(this.data).map(({ pid }) => pid)];
+      for (const pid of all) if (runs(pid)) process.kill(pid, "SIGKILL");
+      return all.length === 0 || undefined;
+    });
   }
 
   /** The first process of a container, by the container's instance id. */
@@ -155,10 +157,21 @@ export class Platform implements AsyncDisposable {
 
   /** Starts `longshore up` again on the same data directory and ports. */
   async upAgain(): Promise<void> {
-    const { edgePort, apiUrl, registryHost } = this.presence;
-    const ports = ["--edge-port", edgePort, "--api-port", new URL(apiUrl).port, "--registry-port", registryHost.split(":").pop()];
-    this.#process = this.#spawn(ports.map(String));
+    this.#process = this.#spawn(this.#samePorts());
     this.#presence = await this.#process.ready();
+  }
+
+  /** As {@link upAgain}, where a start that fails is expected: resolves when the program has ended. */
+  async tryUp(): Promise<{ code: number | null; output: string }> {
+    this.#process = this.#spawn(this.#samePorts());
+    const code = await this.#process.exited();
+    return { code, output: this.#process.output };
+  }
+
+  /** Ends the installation with "longshore down"; its data stays. */
+  async down(): Promise<void> {
+    await this.succeed(["down"]);
+    await this.#process.exited();
   }
 
   /** The last lines of every log, and what `up` has printed: for a test that fails. */
@@ -170,10 +183,7 @@ export class Platform implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     try {
       await this.#agent.close();
-      if (this.#process.pid !== undefined) {
-        await this.succeed(["down"]);
-        await this.#process.exited();
-      }
+      if (this.#process.pid !== undefined) await this.down();
       await eventually("nothing left", GONE_DEADLINE_MS, () => leftovers(this.data).length === 0 || undefined);
     } catch (error) {
       const left = leftovers(this.data);
@@ -184,6 +194,12 @@ export class Platform implements AsyncDisposable {
       rmSync(this.#home, { recursive: true, force: true });
       if (this.#options.data === undefined) rmSync(this.data, { recursive: true, force: true });
     }
+  }
+
+  #samePorts(): string[] {
+    const { edgePort, apiUrl, registryHost } = this.presence;
+    const ports = ["--edge-port", edgePort, "--api-port", new URL(apiUrl).port, "--registry-port", registryHost.split(":").pop()];
+    return ports.map(String);
   }
 
   #spawn(ports: readonly string[]): UpProcess {

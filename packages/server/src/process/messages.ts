@@ -6,6 +6,8 @@ export interface Start {
   readonly settings: Settings;
   readonly identity: InstallationIdentity;
   readonly runDirectory: string;
+  /** The child has been up before: what it finds running is to go on running, even when this start fails. */
+  readonly again?: true;
 }
 
 /** From `up` to a child. */

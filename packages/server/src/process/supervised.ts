@@ -106,7 +106,7 @@ export class Supervised {
         clearTimeout(timer);
         if (message.kind === "ready") {
           // A port that was picked freely is the one to take again after a restart.
-          this.#start = { ...this.#start, settings: { ...this.#start.settings, ...message.facts } };
+          this.#start = { ...this.#start, again: true, settings: { ...this.#start.settings, ...message.facts } };
           resolve(message.facts);
         } else reject(new LongshoreError(codeFrom(message.code), message.message));
       });

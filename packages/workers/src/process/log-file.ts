@@ -49,7 +49,7 @@ export class LogFile {
       return buffer
         .toString("utf8", 0, length)
         .split("\n")
-        .filter((line) => line.trim() !== "" && !line.startsWith("stack: "))
+        .filter((line) => line.trim() !== "" && !isNoise(line))
         .slice(-count);
     } finally {
       closeSync(fd);
@@ -88,4 +88,9 @@ export class LogFile {
       this.#onProblem(error);
     }
   }
+}
+
+/** Addresses in workerd's own code, and warnings that follow from the failure that is to be explained. */
+function isNoise(line: string): boolean {
+  return line.startsWith("stack: ") || /^workerd\/\S+:\d+: warning: /.test(line);
 }
