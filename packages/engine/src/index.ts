@@ -1,5 +1,6 @@
 export { EngineClient } from "./client.js";
 export { EngineDirectories } from "./directories.js";
+export type { EgressSettings } from "./egress/egress-network.js";
 export { type ContainerEngine, type Log, STOP_GRACE_MS } from "./engine.js";
 export { BucketImageSource, parseReference } from "./image/source.js";
 export type { ImageSource } from "./image/types.js";

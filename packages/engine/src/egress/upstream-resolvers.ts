@@ -83,7 +83,8 @@ function askByUdp({ address, port }: ResolverAddress, query: Buffer, patienceMs:
     socket.on("message", (answer) => {
       if (answer.length >= 12 && answer.readUInt16BE(0) === query.readUInt16BE(0)) finish(() => resolve(answer));
     });
-    socket.connect(port, address, () => socket.send(query));
+    socket.once("connect", () => socket.send(query));
+    socket.connect(port, address);
   });
 }
 

@@ -27,10 +27,12 @@ export interface SocketWish {
   readonly port: number;
   /** Takes what is meant for any address, as a rule of the kernel's packet filter directs it here (tproxy). */
   readonly transparent: boolean;
+  /** False for a TCP socket that is to connect from the address instead. */
+  readonly listening?: boolean;
 }
 
 /** A socket that is bound, and listens if it is a TCP one, in the calling thread's network namespace. Returns its file descriptor. */
-export function boundSocket({ family, kind, address, port, transparent }: SocketWish): number {
+export function boundSocket({ family, kind, address, port, transparent, listening = true }: SocketWish): number {
   const fd: number = socketCall(family, (kind === "tcp" ? SOCK_STREAM : SOCK_DGRAM) | SOCK_FLAGS, 0);
   if (fd < 0) throw new SystemCallError("socket", kind);
   try {
@@ -41,7 +43,7 @@ export function boundSocket({ family, kind, address, port, transparent }: Socket
     if (transparent && family !== AF_INET6) set(SOL_IP, IP_TRANSPARENT);
     const name = socketAddress(family, address, port);
     check(bindCall(fd, name, name.length), "bind", `port ${port}`);
-    if (kind === "tcp") check(listenCall(fd, BACKLOG), "listen", `port ${port}`);
+    if (kind === "tcp" && listening) check(listenCall(fd, BACKLOG), "listen", `port ${port}`);
     return fd;
   } catch (error) {
     closeFd(fd);
