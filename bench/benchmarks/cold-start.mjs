@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Docker } from "../lib/docker.mjs";
-import { EngineCalls } from "../lib/engine-calls.mjs";
+import { callRows, EngineCalls } from "../lib/engine-calls.mjs";
 import { firstByte, now } from "../lib/first-byte.mjs";
 import { bareStart } from "../lib/floor.mjs";
 import { saveImage } from "../lib/image-archive.mjs";
@@ -93,6 +93,8 @@ function report(samples, calls, facts) {
       table([["cold start, ms", "p50", "p90", "p99", "× floor"], row("longshore"), row("docker"), row("floor")]),
       "",
       table([["phase (median)", "ms"], ...Object.entries(phases)]),
+      "",
+      table([["call of the Docker API (medians)", "arrives at, ms", "takes, ms"], ...callRows(samples.longshore, calls)]),
       "",
       `docker ${facts.version}: create ${dockerPhase("createMs")}, start ${dockerPhase("startMs")}, inspect and poll ${dockerPhase("readyMs")} ms; ${facts.network}, ${facts.storage}, ${facts.runtime}.`,
       `Longshore's p50 is 1/${(result.docker_p50_ms / result.p50_ms).toFixed(1)} of docker's. ${ROUNDS} rounds: p99 is the slowest.`,
