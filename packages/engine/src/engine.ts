@@ -13,8 +13,10 @@ import {
 import type { EngineDirectories } from "./directories.js";
 import type { Caller } from "./egress/connection.js";
 import type { EgressNetwork } from "./egress/egress-network.js";
+import { imagesInUse } from "./image/collector.js";
+import { prepareFor } from "./image/fit.js";
 import { executableInRoot } from "./image/root.js";
-import type { ImageStore } from "./image/store.js";
+import type { ImageStore, ImagesInUse } from "./image/store.js";
 import type { PreparedImage } from "./image/types.js";
 import { instanceCommand, instanceEnvironment } from "./instance/environment.js";
 import { exitReason } from "./instance/exit.js";
@@ -122,6 +124,15 @@ export class ContainerEngine implements Engine {
     return this.parts.directories.tenantSocket(tenant);
   }
 
+  /** Images that must stay on this host. */
+  imagesInUse(): ImagesInUse {
+    return imagesInUse(
+      this.tenants.values(),
+      this.byId.values(),
+      [...this.#recipes.values()].map(({ image }) => image),
+    );
+  }
+
   /** Whose outbound connections a sandbox's are; `undefined` while it is nobody's. */
   outboundCaller(sandbox: string): Caller | undefined {
     const record = this.byId.get(sandbox)?.record;
@@ -197,7 +208,7 @@ export class ContainerEngine implements Engine {
     this.#recipes.clear();
     for (const tenant of this.tenants.values()) {
       for (const containerClass of tenant.config.classes) {
-        const image = await this.parts.images.prepare(containerClass.image).catch((error: unknown) => {
+        const image = await prepareFor(this.parts.images, containerClass).catch((error: unknown) => {
           this.parts.log("an image is not ready", { image: containerClass.image, error: String(error) });
           return undefined;
         });
@@ -228,7 +239,7 @@ export class ContainerEngine implements Engine {
   }
 
   async #sandboxFor(tenant: TenantHost, containerClass: ContainerClass, restore: RestoreRequest | undefined): Promise<Sandbox> {
-    const image = await this.parts.images.prepare(containerClass.image);
+    const image = await prepareFor(this.parts.images, containerClass);
     // What is restored is part of the file system, which a sandbox that is ready has already.
     const ready = restore === undefined ? this.#pool.take(poolKey(image, containerClass)) : undefined;
     if (ready !== undefined) return ready;

@@ -12,6 +12,7 @@ import { ContainerEngine, type Log } from "./engine.js";
 import { adminRoutes } from "./http/admin-api.js";
 import { dockerRoutes } from "./http/docker-api.js";
 import { routesHandler } from "./http/router.js";
+import { ImageCollector } from "./image/collector.js";
 import { ImageStore } from "./image/store.js";
 import type { ImageSource } from "./image/types.js";
 import { ExitWatch } from "./instance/exit-watch.js";
@@ -75,8 +76,14 @@ export async function openEngine(settings: EngineSettings): Promise<OpenEngine> 
   const exits = new ExitWatch(directories.exits, (id, code) => engine.processEnded(id, code));
   await exits.start();
   const admin = await listen(settings, directories.adminSocket, createServer(routesHandler(adminRoutes(engine))));
-  void engine.refreshPool();
+  const collector = new ImageCollector(
+    engine.parts.images,
+    () => engine.imagesInUse(),
+    (error) => settings.log("removing unused images failed", { error: String(error) }),
+  );
+  void engine.refreshPool().then(() => collector.start());
   const close = async () => {
+    collector[Symbol.dispose]();
     admin.close();
     admin.closeAllConnections();
     rmSync(directories.adminSocket, { force: true });

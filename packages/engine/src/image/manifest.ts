@@ -30,13 +30,13 @@ const imageConfig = z.object({
 export type Descriptor = z.infer<typeof descriptor>;
 export type Manifest = z.infer<typeof manifest>;
 
-/** A manifest, or the digest of the linux/amd64 one when the bytes are an index. Errors: `UNSUPPORTED`, `INVALID_INPUT`. */
-export function parseManifest(bytes: Buffer, reference: string): Manifest | { readonly platformDigest: string } {
+/** A manifest, or where the linux/amd64 one is when the bytes are an index. Errors: `UNSUPPORTED`, `INVALID_INPUT`. */
+export function parseManifest(bytes: Buffer, reference: string): Manifest | { readonly platform: Descriptor } {
   const json = parseJson(bytes, `The manifest of ${reference}`);
   const asIndex = index.safeParse(json);
   if (asIndex.success) {
     const found = asIndex.data.manifests.find((entry) => entry.platform?.os === "linux" && entry.platform.architecture === "amd64");
-    if (found !== undefined) return { platformDigest: found.digest };
+    if (found !== undefined) return { platform: found };
     const offered = asIndex.data.manifests.map((entry) => `${entry.platform?.os}/${entry.platform?.architecture}`).join(", ");
     throw otherPlatform(reference, offered);
   }

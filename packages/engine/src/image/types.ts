@@ -24,6 +24,6 @@ export interface PreparedImage {
 export interface ImageSource {
   /** The manifest's digest and bytes; `undefined` when there is no such image. */
   manifest(reference: string): Promise<{ digest: string; bytes: Buffer } | undefined>;
-  /** A blob's bytes, as a stream; `undefined` when there is no such blob. */
-  blob(digest: string): Promise<NodeJS.ReadableStream | undefined>;
+  /** The bytes of a blob of the image, as a stream; `undefined` when there is no such blob. The caller checks the digest. */
+  blob(digest: string, reference: string): Promise<NodeJS.ReadableStream | undefined>;
 }

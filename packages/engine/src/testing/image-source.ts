@@ -10,6 +10,8 @@ import type { ImageSource } from "../image/types.js";
 const sha256 = (bytes: Buffer) => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
 
 export interface TestImage {
+  /** Archives, lowest first, in place of the layer that is made from `fill`. */
+  readonly layers?: readonly Buffer[];
   readonly config?: Record<string, unknown>;
   readonly architecture?: string;
   /** Fills the layer's directory. */
@@ -22,25 +24,22 @@ export class MemoryImageSource implements ImageSource {
   readonly #manifests = new Map<string, Buffer>();
 
   /** Adds an image and returns its manifest's digest. */
-  add(reference: string, { config = {}, architecture = "amd64", fill = fillBusybox }: TestImage = {}): string {
-    const directory = mkdtempSync(join(tmpdir(), "longshore-layer-"));
-    try {
-      fill(directory);
-      const layer = execFileSync("tar", ["-c", "--xattrs", "--sort=name", "--mtime=@0", "-C", directory, "."], { maxBuffer: 1 << 28 });
-      const gzip = gzipSync(layer, { level: 1 });
-      const image = { architecture, os: "linux", rootfs: { type: "layers", diff_ids: [sha256(layer)] }, config };
-      const descriptor = (mediaType: string, bytes: Buffer) => ({ mediaType, digest: this.#store(bytes), size: bytes.length });
-      const manifest = {
-        schemaVersion: 2,
-        config: descriptor("application/vnd.oci.image.config.v1+json", Buffer.from(JSON.stringify(image))),
-        layers: [descriptor("application/vnd.oci.image.layer.v1.tar+gzip", gzip)],
-      };
-      const bytes = Buffer.from(JSON.stringify(manifest));
-      this.#manifests.set(reference, bytes);
-      return this.#store(bytes);
-    } finally {
-      rmSync(directory, { recursive: true });
-    }
+  add(reference: string, { config = {}, architecture = "amd64", fill = fillBusybox, layers = [archiveOf(fill)] }: TestImage = {}): string {
+    const image = { architecture, os: "linux", rootfs: { type: "layers", diff_ids: layers.map(sha256) }, config };
+    return this.addDocument(reference, {
+      schemaVersion: 2,
+      config: this.#descriptor("application/vnd.oci.image.config.v1+json", Buffer.from(JSON.stringify(image))),
+      layers: layers.map((layer) => this.#descriptor("application/vnd.oci.image.layer.v1.tar+gzip", gzipSync(layer, { level: 1 }))),
+    });
+  }
+
+  /** Adds a manifest or an index as it is, and returns its digest. */
+  addDocument(reference: string, document: unknown): string {
+    const bytes = Buffer.from(JSON.stringify(document));
+    const digest = this.#store(bytes);
+    this.#manifests.set(reference, bytes);
+    this.#manifests.set(`${reference.split(":")[0]}@${digest}`, bytes);
+    return digest;
   }
 
   async manifest(reference: string) {
@@ -53,10 +52,24 @@ export class MemoryImageSource implements ImageSource {
     return bytes === undefined ? undefined : Readable.from([bytes]);
   }
 
+  #descriptor(mediaType: string, bytes: Buffer) {
+    return { mediaType, digest: this.#store(bytes), size: bytes.length };
+  }
+
   #store(bytes: Buffer): string {
     const digest = sha256(bytes);
     this.#blobs.set(digest, bytes);
     return digest;
+  }
+}
+
+function archiveOf(fill: (directory: string) => void): Buffer {
+  const directory = mkdtempSync(join(tmpdir(), "longshore-layer-"));
+  try {
+    fill(directory);
+    return execFileSync("tar", ["-c", "--xattrs", "--sort=name", "--mtime=@0", "-C", directory, "."], { maxBuffer: 1 << 28 });
+  } finally {
+    rmSync(directory, { recursive: true });
   }
 }
 
