@@ -146,7 +146,9 @@ export class Forwarder {
     const answered = run.adopted || run.readyPorts.has(port);
     if (answered && !diagnosis.unseen) throw lost("The container closed the connection without an answer", error);
     if (deadline === undefined || !repeatable) throw lost("The container did not take the request", error);
-    if (Date.now() >= deadline) return this.#fail(run, notListening(port, diagnosis.fault, error));
+    // The engine only says so of a process that runs, and has waited for the port itself: the time to get an instance is not needed any more.
+    const last = diagnosis.fault === undefined ? deadline : deadline - DEFAULT_INSTANCE_TIMEOUT_MS;
+    if (Date.now() >= last) return this.#fail(run, notListening(port, diagnosis.fault, error));
     await sleep(DEFAULT_WAIT_INTERVAL_MS);
     return false;
   }
