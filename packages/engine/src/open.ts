@@ -35,6 +35,8 @@ export interface EngineSettings {
   readonly runtime: string;
   /** Sandboxes kept ready for each class. */
   readonly poolDepth: number;
+  /** False lets containers write as much as the host's disk takes; true, unless it is given, limits them where the host can. */
+  readonly limitDisks?: boolean;
   /** Snapshots older than this are removed when no container uses them; 30 days unless it is given. */
   readonly snapshotTtlMs?: number;
   /** Open files of a container's process. */
@@ -143,6 +145,7 @@ async function buildParts(settings: EngineSettings, directories: EngineDirectori
 async function openDisks(settings: EngineSettings, directories: EngineDirectories): Promise<Disks> {
   await rm(directories.scratch, { recursive: true, force: true });
   await mkdir(directories.scratch, { mode: 0o700 });
+  if (settings.limitDisks === false) return Disks.unlimited("The settings say so.");
   const disks = await Disks.detect(directories.scratch);
   if (disks.unlimitedBecause !== undefined) settings.log("containers' disks have no limit", { reason: disks.unlimitedBecause });
   return disks;

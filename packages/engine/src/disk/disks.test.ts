@@ -1,29 +1,17 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { readdirSync, readFileSync } from "node:fs";
+import { once } from "node:events";
+import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { instanceSize } from "@longshore/contract";
 import { createSandbox, removeSandbox } from "../sandbox/sandbox.js";
-import { exitOf } from "../testing/exit-of.js";
-import { type Fixture, fixture } from "../testing/fixture.js";
+import { fixture } from "../testing/fixture.js";
+import { runScript } from "../testing/run-script.js";
 import { Disks } from "./disks.js";
 
 const lite = instanceSize("lite");
-
-/** Runs a script in a sandbox and returns its exit code and the lines it wrote. */
-async function script(f: Fixture, text: string, size = lite): Promise<{ code: number; lines: string[] }> {
-  const id = randomUUID();
-  const sandbox = await createSandbox(f.host, id, f.image, size);
-  try {
-    sandbox.launch({ argv: ["sh", "-c", text], environment: { PATH: "/bin" } });
-    const code = await exitOf(f.host.exitsDirectory, id);
-    const log = readFileSync(join(f.host.logsDirectory, id), "utf8").split("\n").filter(Boolean);
-    return { code, lines: log.map((line) => line.split(" ").slice(3).join(" ")) };
-  } finally {
-    await removeSandbox(f.host, id, sandbox.process);
-  }
-}
 
 /** Loop devices whose file is in this directory. */
 function loopDevices(directory: string): string[] {
@@ -37,9 +25,15 @@ function loopDevices(directory: string): string[] {
   });
 }
 
+/** The kernel takes a device apart soon after its last user is gone. */
+async function noLoopDevices(directory: string): Promise<void> {
+  for (let tries = 0; loopDevices(directory).length > 0 && tries < 100; tries++) await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.deepEqual(loopDevices(directory), []);
+}
+
 test("a full disk is ENOSPC for its container, at the size of its type, and df says so", async () => {
   await using f = await fixture();
-  const { code, lines } = await script(
+  const { code, lines } = await runScript(
     f,
     "df -B 1000000 / | tail -n 1; dd if=/dev/zero of=/fill bs=1M count=100 || echo full; df -B 1000000 / | tail -n 1; cat /bin/busybox >/more; echo $?",
     { ...lite, diskMb: 64 },
@@ -59,13 +53,30 @@ test("a disk ends with its container: no device, mount or file stays", async () 
   assert.equal(loopDevices(f.directory).length, 1);
   assert.doesNotMatch(readFileSync("/proc/self/mountinfo", "utf8"), new RegExp(f.directory), "the engine itself keeps no mount");
   await removeSandbox(f.host, id, sandbox.process);
-  for (let tries = 0; loopDevices(f.directory).length > 0 && tries < 100; tries++) await new Promise((resolve) => setTimeout(resolve, 20));
-  assert.deepEqual(loopDevices(f.directory), []);
+  await noLoopDevices(f.directory);
+});
+
+test("a mount that only the mount namespace of a killed engine has goes with the sandbox's directory", async () => {
+  await using f = await fixture();
+  const id = randomUUID();
+  const directory = join(f.host.directory, id);
+  mkdirSync(join(directory, "disk"), { recursive: true });
+  const image = join(directory, "disk.img");
+  const make = `truncate -s 64M ${image} && mkfs.ext4 -q -F ${image} && mount -o loop ${image} ${directory}/disk && echo mounted && exec sleep 100`;
+  const other = spawn("unshare", ["-m", "sh", "-c", make], { stdio: ["ignore", "pipe", "inherit"] });
+  try {
+    await once(other.stdout, "data");
+    assert.equal(loopDevices(f.directory).length, 1);
+    await removeSandbox(f.host, id, undefined);
+    await noLoopDevices(f.directory);
+  } finally {
+    other.kill("SIGKILL");
+  }
 });
 
 test("where the host cannot limit disks, containers run without a limit", async () => {
   await using f = await fixture();
   const unlimited = { ...f, host: { ...f.host, disks: Disks.unlimited("for a test") } };
-  const { code, lines } = await script(unlimited, "echo kept >/file; cat /file", { ...lite, diskMb: 64 });
+  const { code, lines } = await runScript(unlimited, "echo kept >/file; cat /file", { ...lite, diskMb: 64 });
   assert.deepEqual([code, lines], [0, ["kept"]]);
 });

@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
+import { instanceSize } from "@longshore/contract";
 import { snapshotStage } from "../testing/snapshot-stage.js";
+import { whilePaused } from "./paused.js";
 
 interface Saved {
   readonly id: string;
@@ -53,4 +57,77 @@ test("a container is saved as it is, and started from in several others; snapsho
   assert.equal(await stage.act("third", "get", "/a"), "changed\n");
   await stage.act("fourth", "start", { containerSnapshot: saved });
   assert.equal(await stage.act("fourth", "get", "/a"), "one\n");
+});
+
+test("snapshots outlive the engine, and one that a container shows outlives its time", async () => {
+  await using stage = await snapshotStage();
+  await stage.act("first", "start", { entrypoint: sh("mkdir /data; echo one >/data/a") });
+  assert.equal(await stage.act("first", "get", "/data/a"), "one\n");
+  const directory = (await stage.act("first", "saveDirectory", { dir: "/data" })) as Saved;
+  const container = (await stage.act("first", "saveContainer", {})) as Saved;
+  await stage.restartEngine();
+
+  await stage.act("second", "start", { containerSnapshot: container, directorySnapshots: [{ snapshot: directory, mountPoint: "/more" }] });
+  assert.equal(await stage.act("second", "get", "/more/a"), "one\n");
+  const { snapshots } = stage.open.engine.parts;
+  const records = () => [...stage.open.engine.byId.values()].map(({ record }) => record);
+  assert.deepEqual(await snapshots.expire(0, records()), []);
+  await stage.act("second", "destroy");
+  assert.equal((await snapshots.expire(0, records())).length, 2);
+  await assert.rejects(stage.act("second", "run", { directorySnapshots: [{ snapshot: directory }] }), /failed to start/);
+});
+
+test("an engine that is killed while it takes a snapshot leaves nothing half, and the container goes on", async () => {
+  await using stage = await snapshotStage();
+  await stage.act("first", "start", { entrypoint: sh("echo one >/a") });
+  assert.equal(await stage.act("first", "get", "/a"), "one\n");
+  const { host } = stage.open.engine.parts;
+  const [instance] = await stage.open.engine.instances();
+  const id = instance?.id ?? "";
+  // What is on disk and in the kernel between pausing and the end of the copy.
+  let restarted: Promise<void> | undefined;
+  mkdirSync(join(stage.directory, "data/snapshots/web/.partial-half"), { recursive: true });
+  const abandoned = whilePaused(host, id, async () => {
+    restarted = stage.restartEngine();
+    await restarted;
+    assert.equal(await stage.act("first", "get", "/a"), "one\n");
+  });
+  await abandoned;
+  assert.deepEqual(readdirSync(join(stage.directory, "data/snapshots/web")), []);
+});
+
+test("without limited disks snapshots work too", async () => {
+  await using stage = await snapshotStage({ limitDisks: false });
+  await stage.act("first", "start", { entrypoint: sh("echo one >/a; rm -r /etc/group") });
+  assert.equal(await stage.act("first", "get", "/a"), "one\n");
+  const saved = (await stage.act("first", "saveContainer", {})) as Saved;
+  await stage.act("second", "start", { entrypoint: sh("test -e /etc/group || echo gone >>/a"), containerSnapshot: saved });
+  assert.equal(await stage.act("second", "get", "/a"), "one\ngone\n");
+});
+
+test("a container cannot save what is not its own, nor write over the runtime's own paths", async () => {
+  await using stage = await snapshotStage();
+  writeFileSync(join(stage.directory, "secret"), "the host's");
+  await stage.act("first", "start", { entrypoint: sh(`ln -s ${stage.directory} /link; mkdir /data; ln -s / /data/up; touch /ready`) });
+  await stage.act("first", "get", "/ready");
+  await assert.rejects(stage.act("first", "saveDirectory", { dir: "/link" }), /directory not found/);
+  await assert.rejects(stage.act("first", "saveDirectory", { dir: "/proc/1/root" }), /directory not found/);
+  const saved = (await stage.act("first", "saveDirectory", { dir: "/data" })) as Saved;
+  assert.ok(saved.size < 20_000, "links are saved as links");
+  const failures = () => [...(stage.open.engine.tenants.get("web")?.failures.values() ?? [])].map(({ message }) => message);
+  for (const mountPoint of ["/proc", "/dev/shm", "/.longshore"]) {
+    await assert.rejects(stage.act("second", "run", { directorySnapshots: [{ snapshot: saved, mountPoint }] }), /failed to start/);
+    assert.deepEqual(failures(), [`A directory cannot be restored to "${mountPoint}".`]);
+  }
+});
+
+test("a restored directory and a container's disk share one limit", async () => {
+  await using stage = await snapshotStage({}, { ...instanceSize("lite"), diskMb: 64 });
+  await stage.act("first", "start", { entrypoint: sh("mkdir /data; dd if=/dev/zero of=/data/a bs=1M count=30") });
+  await stage.act("first", "get", "/data/none");
+  const saved = (await stage.act("first", "saveDirectory", { dir: "/data" })) as Saved;
+  const fill =
+    "dd if=/dev/zero of=/one bs=1M count=40; dd if=/dev/zero of=/r/b bs=1M count=40 2>&1 | cat >/tmp/full; mv /tmp/full /said; rm /one";
+  await stage.act("second", "start", { entrypoint: sh(fill), directorySnapshots: [{ snapshot: saved, mountPoint: "/r" }] });
+  assert.match(String(await stage.act("second", "get", "/said")), /No space left/);
 });

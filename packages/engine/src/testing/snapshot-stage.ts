@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
-import { instanceSize, type Tenant } from "@longshore/contract";
+import { type InstanceSize, instanceSize, type Tenant } from "@longshore/contract";
 import { type EngineSettings, type OpenEngine, openEngine } from "../open.js";
 import { MemoryImageSource } from "./image-source.js";
 
@@ -18,6 +18,7 @@ const WORKER = `
 import { DurableObject } from "cloudflare:workers";
 const actions = {
   start: (container, options) => { container.start(options); void container.monitor().catch(() => undefined); },
+  run: (container, options) => { container.start(options); return container.monitor(); },
   get: async (container, path) => (await container.getTcpPort(8080).fetch("http://container" + path)).text(),
   saveDirectory: (container, options) => container.snapshotDirectory(options),
   saveContainer: (container, options) => container.snapshotContainer(options),
@@ -49,7 +50,10 @@ export interface SnapshotStage extends AsyncDisposable {
   restartEngine(): Promise<void>;
 }
 
-export async function snapshotStage(settings: Partial<EngineSettings> = {}): Promise<SnapshotStage> {
+export async function snapshotStage(
+  settings: Partial<EngineSettings> = {},
+  size: InstanceSize = instanceSize("lite"),
+): Promise<SnapshotStage> {
   const directory = mkdtempSync(join(tmpdir(), "longshore-s-"));
   const images = new MemoryImageSource();
   images.add("acc/web:1", { config: { Env: ["PATH=/bin"], Cmd: ["httpd", "-f", "-p", "8080", "-h", "/"] } });
@@ -66,7 +70,7 @@ export async function snapshotStage(settings: Partial<EngineSettings> = {}): Pro
       ...settings,
     });
   let open = await openOne();
-  await open.engine.putTenant(tenant());
+  await open.engine.putTenant(tenant(size));
   const worker = await Worker.start(directory, open.engine.socketPath("web"));
   return {
     directory,
@@ -80,20 +84,23 @@ export async function snapshotStage(settings: Partial<EngineSettings> = {}): Pro
     },
     async [Symbol.asyncDispose]() {
       await worker[Symbol.asyncDispose]();
+      // The images' programs do not end on SIGTERM; nobody needs to wait for them.
+      const instances = [...open.engine.tenants.values()].flatMap((each) => [...each.containers.values()].map((one) => ({ each, one })));
+      await Promise.all(instances.map(({ each, one }) => open.engine.remove(each, one)));
       await open.shutdown();
       rmSync(directory, { recursive: true, force: true });
     },
   };
 }
 
-function tenant(): Tenant {
+function tenant(size: InstanceSize): Tenant {
   const web = {
     namespaceId: NAMESPACE,
     className: "Web",
     applicationId: "app-1",
     applicationName: "web",
     image: "acc/web:1",
-    size: instanceSize("lite"),
+    size,
     maxInstances: 8,
     version: 1,
     environment: {},
