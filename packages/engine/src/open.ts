@@ -9,8 +9,11 @@ import { EngineDirectories } from "./directories.js";
 import { Disks } from "./disk/disks.js";
 import { EgressNetwork, type EgressOptions, type EgressSettings } from "./egress/egress-network.js";
 import { ContainerEngine, type Log } from "./engine.js";
+import { ExecRegistry } from "./exec/registry.js";
 import { adminRoutes } from "./http/admin-api.js";
 import { dockerRoutes } from "./http/docker-api.js";
+import { execHijackRoutes, execRoutes } from "./http/exec-routes.js";
+import { hijackHandler } from "./http/hijack.js";
 import { routesHandler } from "./http/router.js";
 import { ImageCollector } from "./image/collector.js";
 import { ImageStore } from "./image/store.js";
@@ -171,10 +174,10 @@ async function prepareDirectories(directories: EngineDirectories): Promise<void>
 async function restoreTenants(settings: EngineSettings, directories: EngineDirectories, engine: ContainerEngine): Promise<void> {
   for (const name of await readdir(directories.tenants)) {
     if (!name.endsWith(".json")) continue;
-    const { tenant, ingressPorts } = TenantHost.read(join(directories.tenants, name));
+    const tenant = TenantHost.read(join(directories.tenants, name));
     const host = new TenantHost(directories, tenant, await engine.parts.egress.openTenant(tenant.id));
     engine.tenants.set(tenant.id, host);
-    for (const [container, port] of Object.entries(ingressPorts)) {
+    for (const [container, port] of host.ports.readAll()) {
       await host.openIngress(container, port).catch((error: unknown) => {
         settings.log("an ingress port is taken by another process; the container's Worker will open a new one", {
           container,
@@ -193,7 +196,10 @@ async function serveTenant(
   engine: ContainerEngine,
   host: TenantHost,
 ): Promise<void> {
-  host.serve(await listen(settings, directories.tenantSocket(host.config.id), createServer(routesHandler(dockerRoutes(engine, host)))));
+  const execs = new ExecRegistry(engine.parts.host);
+  const server = createServer(routesHandler([...dockerRoutes(engine, host), ...execRoutes(execs, (name) => host.container(name))]));
+  server.on("upgrade", hijackHandler(execHijackRoutes(execs)));
+  host.serve(await listen(settings, directories.tenantSocket(host.config.id), server));
 }
 
 /** Listens on a unix socket that root and the socket owner can open; what an engine that was killed left of it is replaced. */

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { json as readJson } from "node:stream/consumers";
+import { text as readText } from "node:stream/consumers";
 import { LongshoreError, toLongshoreError } from "@longshore/contract";
 
 export interface Exchange {
@@ -8,11 +8,14 @@ export interface Exchange {
   /** What the route's pattern captured. */
   readonly parameters: readonly string[];
   readonly query: URLSearchParams;
-  /** The request's JSON body. Errors: `INVALID_INPUT`. */
+  /** The request's JSON body, `{}` when it has none. Errors: `INVALID_INPUT`. */
   body(): Promise<unknown>;
 }
 
-/** What a handler answers with: a status, and a value that is sent as JSON. */
+/**
+ * What a handler answers with: a status, and a value that is sent as JSON. A handler that writes to the response itself resolves when it has ended it;
+ * what it returns is then ignored.
+ */
 export type Answer = { readonly status: number; readonly body?: unknown };
 
 export interface Route {
@@ -35,35 +38,67 @@ export function routesHandler(routes: readonly Route[]): (request: IncomingMessa
 }
 
 async function dispatch(routes: readonly Route[], request: IncomingMessage, response: ServerResponse): Promise<Answer> {
+  try {
+    const { route, parameters, query } = matchRoute(routes, request);
+    return await route.handle({ request, response, parameters, query, body: () => parseBody(request) });
+  } finally {
+    // A body that nobody wanted must not stand in the way of the connection's next request.
+    if (!request.readableEnded) request.resume();
+  }
+}
+
+/** The route that a request is for. Errors: `NOT_FOUND`, `INVALID_INPUT` for a path that cannot be decoded. */
+export function matchRoute<T extends { readonly method: string; readonly path: RegExp }>(
+  routes: readonly T[],
+  request: IncomingMessage,
+): { readonly route: T; readonly parameters: readonly string[]; readonly query: URLSearchParams } {
   const url = new URL(request.url ?? "/", "http://engine");
   // Docker clients may put the API version first.
-  const path = decodeURIComponent(url.pathname.replace(/^\/v1\.\d+/, ""));
+  const path = decodePath(url.pathname.replace(/^\/v1\.\d+/, ""));
   for (const route of routes) {
     const match = route.method === request.method ? route.path.exec(path) : null;
-    if (match === null) continue;
-    return await route.handle({ request, response, parameters: match.slice(1), query: url.searchParams, body: () => parseBody(request) });
+    if (match !== null) return { route, parameters: match.slice(1), query: url.searchParams };
   }
-  request.resume();
   throw new LongshoreError("NOT_FOUND", `The engine does not serve ${request.method} ${path}.`);
+}
+
+function decodePath(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch (cause) {
+    throw new LongshoreError("INVALID_INPUT", `The path ${path} is not percent-encoded UTF-8.`, { cause });
+  }
 }
 
 async function parseBody(request: IncomingMessage): Promise<unknown> {
   if (Number(request.headers["content-length"] ?? 0) > MAX_BODY_BYTES)
     throw new LongshoreError("TOO_LARGE", "The request's body is too large.");
+  const content = await readText(request);
+  return content === "" ? {} : parseJson(content);
+}
+
+/** Errors: `INVALID_INPUT`. */
+export function parseJson(text: string): unknown {
   try {
-    return await readJson(request);
+    return JSON.parse(text);
   } catch (cause) {
     throw new LongshoreError("INVALID_INPUT", "The request's body is not JSON.", { cause });
   }
 }
 
-function failureAnswer(error: unknown): Answer {
+/** What a failure is answered with: its code's status, and `{ message, code }`. */
+export function failureAnswer(error: unknown): Answer {
   const failure = toLongshoreError(error, "The request");
   return { status: failure.status, body: { code: failure.code, message: failure.text, ...failure.details } };
 }
 
 function send(response: ServerResponse, { status, body }: Answer): void {
   if (response.writableEnded || response.destroyed) return;
+  if (response.headersSent) {
+    // The handler began an answer of its own; one that is not finished by now has failed.
+    response.destroy();
+    return;
+  }
   if (body === undefined) {
     response.writeHead(status, { "content-length": 0 }).end();
     return;

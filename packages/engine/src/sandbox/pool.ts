@@ -14,9 +14,12 @@ export interface PoolActions {
   failed(key: string, error: unknown): void;
 }
 
+/** After a start its successor waits this long, so that the container that is just booting has the processors to itself. */
+const REFILL_PAUSE_MS = 150;
+
 /**
- * Sandboxes made ahead of need, a few for each key. Taking one is immediate; its successor is made in the background, one at a time, so that a
- * burst of starts does not compete with its own refill.
+ * Sandboxes made ahead of need, a few for each key. Taking one is immediate; its successor is made in the background, after a pause and one at a
+ * time, so that a burst of starts does not compete with its own refill.
  */
 export class SandboxPool {
   readonly #actions: PoolActions;
@@ -24,6 +27,7 @@ export class SandboxPool {
   #wanted = new Map<string, number>();
   #refilling: Promise<void> | undefined;
   #closed = false;
+  #pause: NodeJS.Timeout | undefined;
   /** Keys whose last making failed: not tried again until somebody asks. */
   readonly #broken = new Set<string>();
 
@@ -47,7 +51,7 @@ export class SandboxPool {
   take(key: string): Sandbox | undefined {
     const sandbox = this.#ready.get(key)?.shift();
     this.#broken.delete(key);
-    this.#refill();
+    this.#refillLater();
     return sandbox;
   }
 
@@ -66,6 +70,7 @@ export class SandboxPool {
 
   /** Resolves when every key has its depth, or cannot have it. */
   async filled(): Promise<void> {
+    this.#refill();
     while (this.#refilling !== undefined) await this.#refilling;
   }
 
@@ -76,7 +81,13 @@ export class SandboxPool {
     this.#ready.clear();
   }
 
+  #refillLater(): void {
+    clearTimeout(this.#pause);
+    this.#pause = setTimeout(() => this.#refill(), REFILL_PAUSE_MS).unref();
+  }
+
   #refill(): void {
+    clearTimeout(this.#pause);
     if (this.#refilling !== undefined || this.#closed) return;
     const key = this.#lacking();
     if (key === undefined) return;

@@ -8,13 +8,7 @@ import type { TenantEgress } from "../egress/tenant-egress.js";
 import type { Instance } from "../instance/instance.js";
 import { LAST_LINES, tailLog } from "../log/tail.js";
 import { Ingress } from "../network/ingress.js";
-
-/** What the engine keeps of a tenant on disk. */
-export interface TenantState {
-  readonly tenant: Tenant;
-  /** Container name → the loopback port of its ingress, which workerd remembers for as long as it lives. */
-  readonly ingressPorts: Readonly<Record<string, number>>;
-}
+import { IngressPorts } from "./ingress-ports.js";
 
 /** One application's containers, their ingress ports, and the socket that its workerd talks to. */
 export class TenantHost implements AsyncDisposable {
@@ -27,6 +21,7 @@ export class TenantHost implements AsyncDisposable {
   readonly failures = new Map<string, LongshoreError>();
   readonly ingresses = new Map<string, Ingress>();
   readonly egress: TenantEgress;
+  readonly ports: IngressPorts;
   readonly #directories: EngineDirectories;
   readonly #starting = new Map<string, ContainerClass>();
   #server: Server | undefined;
@@ -34,6 +29,7 @@ export class TenantHost implements AsyncDisposable {
 
   constructor(directories: EngineDirectories, config: Tenant, egress: TenantEgress) {
     this.#directories = directories;
+    this.ports = new IngressPorts(join(directories.tenants, `${config.id}.ports`));
     this.egress = egress;
     this.config = config;
   }
@@ -42,8 +38,8 @@ export class TenantHost implements AsyncDisposable {
     return join(directories.tenants, `${id}.json`);
   }
 
-  static read(file: string): TenantState {
-    return JSON.parse(readFileSync(file, "utf8")) as TenantState;
+  static read(file: string): Tenant {
+    return JSON.parse(readFileSync(file, "utf8")) as Tenant;
   }
 
   /** Attaches the Docker API server that listens for this tenant. */
@@ -56,10 +52,17 @@ export class TenantHost implements AsyncDisposable {
     await this.save();
   }
 
-  /** Makes configuration and ports durable. Calls are written one after the other. */
+  /** Writes the configuration down. Calls are written one after the other. */
   async save(): Promise<void> {
     this.#saving = this.#saving.then(() => this.#write());
     await this.#saving;
+  }
+
+  /** The current life of a container, by the name that workerd uses or by its id. Errors: `NOT_FOUND`. */
+  container(nameOrId: string): Instance {
+    const instance = this.containers.get(nameOrId) ?? [...this.containers.values()].find(({ record }) => record.id === nameOrId);
+    if (instance === undefined) throw new LongshoreError("NOT_FOUND", `There is no container ${nameOrId}.`);
+    return instance;
   }
 
   /** Opens the door of a container; with `port`, the one it had before. */
@@ -74,7 +77,7 @@ export class TenantHost implements AsyncDisposable {
       certificate: () => this.egress.authority.certificate,
     });
     this.ingresses.set(name, ingress);
-    if (port === 0) await this.save();
+    if (port === 0) this.ports.set(name, ingress.port);
     return ingress;
   }
 
@@ -83,8 +86,8 @@ export class TenantHost implements AsyncDisposable {
     if (ingress === undefined) return false;
     this.ingresses.delete(name);
     this.egress.forget(name);
+    this.ports.remove(name);
     await ingress[Symbol.asyncDispose]();
-    await this.save();
     return true;
   }
 
@@ -121,16 +124,16 @@ export class TenantHost implements AsyncDisposable {
   async delete(): Promise<void> {
     await this[Symbol.asyncDispose]();
     await this.#saving;
+    await this.ports.removeAll();
     await rm(TenantHost.file(this.#directories, this.config.id), { force: true });
     this.egress.delete();
   }
 
   async #write(): Promise<void> {
-    const ports = Object.fromEntries([...this.ingresses].map(([name, ingress]) => [name, ingress.port]));
     const file = TenantHost.file(this.#directories, this.config.id);
     await mkdir(dirname(file), { recursive: true });
     await using handle = await open(`${file}.partial`, "w", 0o600);
-    await handle.writeFile(JSON.stringify({ tenant: this.config, ingressPorts: ports } satisfies TenantState));
+    await handle.writeFile(JSON.stringify(this.config));
     await rename(`${file}.partial`, file);
   }
 }
