@@ -13,6 +13,7 @@ const PROGRAMS = {
   buildah: "buildah",
   ip: "iproute2",
   zstd: "zstd",
+  "mkfs.ext4": "e2fsprogs",
   tar: "tar",
   unshare: "util-linux",
   setpriv: "util-linux",

@@ -7,6 +7,8 @@ import { log } from "./log.js";
 import { runChild } from "./process/child.js";
 import { openFilesLimit } from "./process/open-files.js";
 
+const DAY_MS = 24 * 60 * 60_000;
+
 runChild("engine", async ({ settings, runDirectory }) => {
   const open = await openEngine({
     dataDirectory: join(settings.data, "engine"),
@@ -14,6 +16,7 @@ runChild("engine", async ({ settings, runDirectory }) => {
     images: new BucketImageSource(new DirectoryBucketReader(join(settings.data, "bucket"))),
     runtime: findProgram(settings.runtime),
     poolDepth: settings.pool,
+    snapshotTtlMs: settings.snapshotDays * DAY_MS,
     openFiles: openFilesLimit(),
     socketOwner: { uid: settings.uid, gid: settings.uid },
     log: log.info,

@@ -25,6 +25,8 @@ const schema = z.strictObject({
   runtime: z.string().default("crun"),
   /** Sandboxes kept ready for each container class. */
   pool: z.number().int().min(0).max(100).default(2),
+  /** Directory and container snapshots that no container uses are removed after this many days. */
+  snapshotDays: z.number().int().min(1).max(3650).default(30),
   /** Who the server and the Workers' processes run as. A number needs no entry in /etc/passwd. */
   uid: z.number().int().min(0).default(60_737),
   /** What containers are told of their place: `CLOUDFLARE_COUNTRY_A2`, `CLOUDFLARE_LOCATION`, `CLOUDFLARE_REGION`. */

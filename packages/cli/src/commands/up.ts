@@ -3,7 +3,7 @@ import { readSettings, type SettingName, up } from "@longshore/server";
 import { type Command, text, type Values } from "../command.js";
 import { diagnose } from "../doctor/checks.js";
 
-const NUMBERS = new Set<SettingName>(["edgePort", "apiPort", "registryPort", "pool", "uid"]);
+const NUMBERS = new Set<SettingName>(["edgePort", "apiPort", "registryPort", "pool", "snapshotDays", "uid"]);
 const FLAGS: Readonly<Record<string, SettingName>> = {
   data: "data",
   listen: "listen",
@@ -13,6 +13,7 @@ const FLAGS: Readonly<Record<string, SettingName>> = {
   domain: "domain",
   runtime: "runtime",
   pool: "pool",
+  "snapshot-days": "snapshotDays",
   uid: "uid",
   country: "country",
   location: "location",
@@ -35,6 +36,7 @@ Starts the container engine, the registry, the API that wrangler talks to, and t
   --domain <name>          applications are at <name>.<domain> (default localhost)
   --runtime <path>         OCI runtime (default crun)
   --pool <n>               sandboxes kept ready for each container class (default 2)
+  --snapshot-days <n>      unused snapshots are removed after (default 30)
   --uid <n>                user id of the server and the Workers (default 60737)
   --country, --location, --region   what containers are told about their place
 

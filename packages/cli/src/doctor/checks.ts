@@ -39,6 +39,7 @@ export async function diagnose(settings: Settings): Promise<Check[]> {
     ...["net", "pid", "mnt", "ipc", "uts"].map(namespace),
     await openFiles(),
     await freeDisk(settings.data),
+    await diskLimits(),
   ];
 }
 
@@ -129,6 +130,22 @@ async function freeDisk(data: string): Promise<Check> {
     required: false,
     found: `${(free / 1e9).toFixed(1)} GB under ${existing}`,
     fix: "Free some space, or name another --data",
+  };
+}
+
+/** What the engine makes a container's disk of. Without it containers run, and share the host's disk. */
+async function diskLimits(): Promise<Check> {
+  const missing = [
+    ...(existsSync("/dev/loop-control") ? [] : ["loop devices (modprobe loop)"]),
+    ...(/\bext4$/m.test(await readFile("/proc/filesystems", "utf8")) ? [] : ["ext4 in the kernel (modprobe ext4)"]),
+    ...((await program("mkfs.ext4", "e2fsprogs", false)).ok ? [] : ["mkfs.ext4 (apt-get install e2fsprogs)"]),
+  ];
+  return {
+    name: "disk limits",
+    ok: missing.length === 0,
+    required: false,
+    found: missing.length === 0 ? "each container gets a disk of its instance type's size" : `no ${missing.join(", no ")}`,
+    fix: "Until then a container can fill this machine's disk",
   };
 }
 
