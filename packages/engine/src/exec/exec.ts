@@ -2,8 +2,8 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { LongshoreError, toLongshoreError } from "@longshore/contract";
-import type { Instance } from "../instance/instance.js";
 import { frame } from "../http/frames.js";
+import type { Instance } from "../instance/instance.js";
 import type { SandboxHost } from "../sandbox/sandbox.js";
 import { type ProcessIdentity, signalProcess } from "../sys/process.js";
 import { findExecutable } from "./executable.js";
@@ -110,7 +110,13 @@ export class Exec {
     try {
       const consoleSize = size === undefined ? {} : { consoleSize: { height: size.rows, width: size.columns } };
       const { runtime } = this.host;
-      const { pid, process, ended } = await spawnInContainer(runtime, record.id, directory, { ...spec, ...consoleSize, args: command.argv }, io);
+      const { pid, process, ended } = await spawnInContainer(
+        runtime,
+        record.id,
+        directory,
+        { ...spec, ...consoleSize, args: command.argv },
+        io,
+      );
       this.#state = { name: "running", pid, process, io };
       const client = connect();
       io.attach(client, this.request);

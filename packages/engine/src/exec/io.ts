@@ -5,7 +5,8 @@ import type { Readable, Writable } from "node:stream";
 import { LongshoreError } from "@longshore/contract";
 import { frame } from "../http/frames.js";
 import { bytesAvailable, closePipe, makePipe, type Pipe, pipeStream } from "../sys/pipe.js";
-import { ConsoleSocket, type Terminal } from "../sys/pty.js";
+import { ConsoleSocket } from "../sys/pty.js";
+import type { Terminal } from "../sys/terminal.js";
 import { OutputCopy } from "./output.js";
 import type { ExecRequest } from "./process-spec.js";
 
@@ -118,8 +119,8 @@ class TerminalIo implements ExecIo {
 
   attach(client: ExecClient | undefined): void {
     if (this.#terminal === undefined) return;
-    const { output, input, available } = this.#terminal;
-    this.#copy = new OutputCopy(output, available);
+    const { output, input } = this.#terminal;
+    this.#copy = new OutputCopy(output);
     this.#copy.to(client?.output, (chunk) => chunk);
     // The end of what is typed is not the end of the terminal.
     const typed = client?.input;
@@ -135,7 +136,7 @@ class TerminalIo implements ExecIo {
   }
 
   async drained(): Promise<void> {
-    this.#copy?.processEnded();
+    this.#terminal?.finish();
     await this.#copy?.done;
   }
 

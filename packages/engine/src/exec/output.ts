@@ -8,18 +8,17 @@ export class OutputCopy {
   /** Resolves when everything that the process wrote has been handed on. */
   readonly done: Promise<void>;
   readonly #source: Readable;
-  readonly #available: () => number;
+  readonly #available: (() => number) | undefined;
   #left: number | undefined;
   #finish: () => void = () => undefined;
 
-  /** `available` counts the bytes that the kernel holds for `source`. */
-  constructor(source: Readable, available: () => number) {
+  /** `available` counts the bytes that the kernel holds for `source`, absent, the source ends by itself. */
+  constructor(source: Readable, available?: () => number) {
     this.#source = source;
     this.#available = available;
     this.done = new Promise((resolve) => {
       this.#finish = resolve;
     });
-    // A terminal's outer end fails when the last process is gone; that is its way to end.
     for (const event of ["end", "close", "error"]) source.once(event, () => this.#finish());
   }
 
@@ -34,8 +33,9 @@ export class OutputCopy {
 
   /** The process has ended: what is in the pipe now is the last of it. */
   processEnded(): void {
-    if (this.#source.destroyed || this.#source.readableEnded) return this.#finish();
-    this.#left = this.#available() + this.#source.readableLength;
+    const over = this.#source.destroyed || this.#source.readableEnded;
+    if (this.#available === undefined && !over) return;
+    this.#left = over ? 0 : (this.#available?.() ?? 0) + this.#source.readableLength;
     if (this.#left === 0) this.#finish();
   }
 

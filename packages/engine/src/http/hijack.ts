@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
+import { buffer as readBuffer } from "node:stream/consumers";
 import { LongshoreError } from "@longshore/contract";
 import { failureAnswer, matchRoute, parseJson } from "./router.js";
 
@@ -21,25 +22,36 @@ export interface HijackRoute {
 
 const MAX_BODY_BYTES = 1024 * 1024;
 const BODY_DEADLINE_MS = 10_000;
+const LINGER_MS = 5_000;
 
 /**
  * Serves requests that ask for `Upgrade: tcp`, as Docker clients do to get a raw stream. They bring a JSON body before the stream begins, which
- * Node.js leaves on the connection. Requests for other routes are answered as if they had not asked.
+ * Node.js may leave on the connection. Requests for other routes are answered as if they had not asked.
  */
 export function hijackHandler(routes: readonly HijackRoute[]): (request: IncomingMessage, connection: Duplex, head: Buffer) => void {
   return (request, connection, head) => {
     // The peer may vanish at any time; whoever reads the connection sees its end.
     connection.on("error", () => connection.destroy());
+    connection.once("finish", () => closeSoon(connection));
     if (head.length > 0) connection.unshift(head);
     void serve(routes, request, connection).catch((error: unknown) => refuse(connection, error));
   };
+}
+
+/** Everything was said: what the peer still sends is let go by, and one that does not close its side does not keep the connection. */
+function closeSoon(connection: Duplex): void {
+  connection.resume();
+  const timer = setTimeout(() => connection.destroy(), LINGER_MS).unref();
+  connection.once("close", () => clearTimeout(timer));
 }
 
 async function serve(routes: readonly HijackRoute[], request: IncomingMessage, connection: Duplex): Promise<void> {
   const { route, parameters, query } = matchRoute(routes, request);
   const length = Number(request.headers["content-length"] ?? 0);
   if (!(length <= MAX_BODY_BYTES)) throw new LongshoreError("TOO_LARGE", "The request's body is too large.");
-  const text = (await readExactly(connection, length)).toString("utf8");
+  // Newer versions of Node.js read the body themselves.
+  const begin = await readBuffer(request);
+  const text = Buffer.concat([begin, await readExactly(connection, length - begin.length)]).toString("utf8");
   const body = text === "" ? {} : parseJson(text);
   let accepted = false;
   const accept = () => {

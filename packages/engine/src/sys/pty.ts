@@ -1,10 +1,8 @@
-import { closeSync, rmSync, write } from "node:fs";
-import { Writable } from "node:stream";
-import { ReadStream } from "node:tty";
+import { rmSync } from "node:fs";
+import { LongshoreError } from "@longshore/contract";
 import koffi from "koffi";
-import { isErrno, LongshoreError } from "@longshore/contract";
-import { bytesAvailable } from "./pipe.js";
 import { closeFd, libcFunction, SystemCallError } from "./libc.js";
+import { Terminal } from "./terminal.js";
 
 const libc = koffi.load("libc.so.6");
 const iovec = koffi.struct({ base: "void *", length: "size_t" });
@@ -23,8 +21,6 @@ const socketCall = libcFunction("int socket(int domain, int type, int protocol)"
 const bindCall = libcFunction("int bind(int fd, const void *address, unsigned int length)");
 const listenCall = libcFunction("int listen(int fd, int backlog)");
 const acceptCall = libcFunction("int accept4(int fd, void *address, void *length, int flags)");
-const fcntlCall = libcFunction("int fcntl(int fd, int command, int argument)");
-const ioctlSize = libcFunction("int ioctl(int fd, unsigned long request, const void *size)");
 
 const AF_UNIX = 1;
 const SOCK_STREAM = 1;
@@ -32,14 +28,8 @@ const SOCK_CLOEXEC = 0o2000000;
 const MSG_CMSG_CLOEXEC = 0x40000000;
 const MSG_DONTWAIT = 0x40;
 const POLLIN = 1;
-const F_SETFL = 4;
-const F_DUPFD_CLOEXEC = 1030;
-const O_RDWR_NONBLOCK = 0o4002;
-const TIOCSWINSZ = 0x5414;
 /** cmsghdr: length (8), level (4), type (4), then the descriptor. */
 const CONTROL_BYTES = 24;
-/** The terminal's input buffer is full until its process reads; nothing tells when it has. */
-const FULL_RETRY_MS = 5;
 
 /**
  * Where an OCI runtime delivers the outer end of a terminal that it has made (`--console-socket`): a unix socket over which it sends one file
@@ -78,82 +68,6 @@ export class ConsoleSocket implements Disposable {
     closeFd(this.#listener);
     rmSync(this.path, { force: true });
   }
-}
-
-/** The outer end of a terminal: what is written here is typed there. */
-export class Terminal {
-  readonly output: ReadStream;
-  readonly input: Writable;
-  /** Bytes that can be read at once. */
-  readonly available: () => number;
-  readonly #own: OwnedDescriptor;
-
-  /** Takes the descriptor over. */
-  constructor(fd: number) {
-    if (fcntlCall(fd, F_SETFL, O_RDWR_NONBLOCK) !== 0) throw new SystemCallError("fcntl", "terminal");
-    // A second descriptor: Node closes its own when the terminal hangs up, while a write or a resize may still be under way.
-    this.#own = new OwnedDescriptor(fcntlCall(fd, F_DUPFD_CLOEXEC, 0));
-    this.output = new ReadStream(fd);
-    this.input = terminalInput(this.#own);
-    this.available = () => (this.#own.open ? bytesAvailable(this.#own.fd) : 0);
-  }
-
-  /** Rows and columns; the foreground process is told by SIGWINCH. Nothing happens once the terminal is closed. */
-  resize(rows: number, columns: number): void {
-    const size = Buffer.alloc(8);
-    size.writeUInt16LE(rows, 0);
-    size.writeUInt16LE(columns, 2);
-    if (this.#own.open && ioctlSize(this.#own.fd, TIOCSWINSZ, size) !== 0) throw new SystemCallError("ioctl", "TIOCSWINSZ");
-  }
-
-  close(): void {
-    this.output.destroy();
-    this.input.destroy();
-    this.#own.close();
-  }
-}
-
-/** A descriptor that is closed only when nobody is in a call with it. */
-class OwnedDescriptor {
-  readonly fd: number;
-  open = true;
-  #users = 0;
-
-  constructor(fd: number) {
-    if (fd < 0) throw new SystemCallError("fcntl", "F_DUPFD_CLOEXEC");
-    this.fd = fd;
-  }
-
-  enter(): void {
-    this.#users++;
-  }
-
-  leave(): void {
-    this.#users--;
-    if (!this.open && this.#users === 0) closeSync(this.fd);
-  }
-
-  close(): void {
-    if (!this.open) return;
-    this.enter();
-    this.open = false;
-    this.leave();
-  }
-}
-
-/** Writing goes past Node's own stream, which spins while the terminal's input buffer is full. */
-function terminalInput(descriptor: OwnedDescriptor): Writable {
-  const put = (chunk: Buffer, done: (error?: Error | null) => void): void => {
-    if (!descriptor.open) return done();
-    descriptor.enter();
-    write(descriptor.fd, chunk, 0, chunk.length, null, (error, written) => {
-      descriptor.leave();
-      if (isErrno(error, "EAGAIN")) setTimeout(() => put(chunk, done), FULL_RETRY_MS);
-      else if (error === null && written < chunk.length) put(chunk.subarray(written), done);
-      else done(error);
-    });
-  };
-  return new Writable({ write: (chunk: Buffer, _encoding, done) => put(chunk, done) });
 }
 
 async function readable(fd: number, deadlineMs: number): Promise<boolean> {
