@@ -7,6 +7,7 @@ import { LongshoreError } from "@longshore/contract";
 import { CgroupTree } from "./cgroup/cgroup.js";
 import { EngineDirectories } from "./directories.js";
 import { Disks } from "./disk/disks.js";
+import { watchSpace } from "./disk/space-watch.js";
 import { EgressNetwork, type EgressOptions, type EgressSettings } from "./egress/egress-network.js";
 import { ContainerEngine, type Log } from "./engine.js";
 import { ExecRegistry } from "./exec/registry.js";
@@ -77,6 +78,7 @@ export async function openEngine(settings: EngineSettings): Promise<OpenEngine> 
   outboundOwner = (sandbox) => engine.outboundCaller(sandbox);
   await restoreTenants(settings, directories, engine);
   await recover(engine);
+  const space = watchSpace(directories.data, settings.log);
   const expiry = expireSnapshots(engine, settings.snapshotTtlMs ?? SNAPSHOT_TTL_MS);
   const exits = new ExitWatch(directories.exits, (id, code) => engine.processEnded(id, code));
   await exits.start();
@@ -92,6 +94,7 @@ export async function openEngine(settings: EngineSettings): Promise<OpenEngine> 
     admin.close();
     admin.closeAllConnections();
     rmSync(directories.adminSocket, { force: true });
+    space[Symbol.dispose]();
     expiry[Symbol.dispose]();
   };
   return {

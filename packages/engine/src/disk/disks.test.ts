@@ -5,11 +5,11 @@ import { once } from "node:events";
 import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { instanceSize } from "@longshore/contract";
+import { instanceSize, LongshoreError } from "@longshore/contract";
 import { createSandbox, removeSandbox } from "../sandbox/sandbox.js";
 import { fixture } from "../testing/fixture.js";
 import { runScript } from "../testing/run-script.js";
-import { Disks } from "./disks.js";
+import { Disks, requireSpace } from "./disks.js";
 
 const lite = instanceSize("lite");
 
@@ -72,6 +72,19 @@ test("a mount that only the mount namespace of a killed engine has goes with the
   } finally {
     other.kill("SIGKILL");
   }
+});
+
+test("when the host's own disk would be full, nothing new is made and the reason is said", async () => {
+  await using f = await fixture();
+  await assert.rejects(requireSpace(f.directory, 1e18), (error) => error instanceof LongshoreError && error.code === "NO_SPACE");
+  await requireSpace(f.directory);
+});
+
+test("a size that no file system has is rounded up", async () => {
+  await using f = await fixture();
+  const { code, lines } = await runScript(f, "df -m / | tail -n 1", { ...lite, diskMb: 0.5 });
+  assert.equal(code, 0);
+  assert.match(lines.join(), /^overlay +1[56] /);
 });
 
 test("where the host cannot limit disks, containers run without a limit", async () => {

@@ -60,7 +60,8 @@ export class Disks {
       await Promise.all([mkdir(join(mounted, "upper"), { mode: 0o755 }), mkdir(join(mounted, "work"))]);
       return;
     }
-    await writeImage(await this.#template(diskMb), join(directory, IMAGE));
+    const template = await this.#template(Math.max(Math.ceil(diskMb), LEAST_MB));
+    await writeImage(template, join(directory, IMAGE));
     await mountImage(join(directory, IMAGE), mounted);
   }
 
@@ -75,6 +76,8 @@ export class Disks {
   }
 }
 
+/** A file system needs some room for itself. */
+const LEAST_MB = 16;
 /** A size that is quick to make, to see whether it works at all. */
 const PROBE_MB = 64;
 
@@ -96,10 +99,15 @@ export function diskDirectory(directory: string): string {
 
 /** Errors: `NO_SPACE` when the file system that `directory` is on is nearly full. */
 export async function requireSpace(directory: string, neededBytes = 0): Promise<void> {
-  const { bavail, bsize } = await statfs(directory);
-  const free = bavail * bsize;
+  const free = await freeBytes(directory);
   if (free >= HOST_RESERVE_BYTES + neededBytes) return;
   throw new LongshoreError("NO_SPACE", `Only ${Math.floor(free / 1e6)} MB are free under ${directory}.`, {
     hint: "Free some space on this machine's disk, or stop instances; what runs keeps running.",
   });
+}
+
+/** Free space of the file system that `directory` is on. */
+export async function freeBytes(directory: string): Promise<number> {
+  const { bavail, bsize } = await statfs(directory);
+  return bavail * bsize;
 }
