@@ -79,6 +79,8 @@ export async function snapshotStage(
     },
     act: (object, action, argument) => worker.act(object, action, argument),
     async restartEngine() {
+      // A sandbox that is being made ahead would be made after the next engine has swept, which a killed one cannot do.
+      await open.engine.settled();
       await open[Symbol.asyncDispose]();
       open = await openOne();
     },
