@@ -12,6 +12,7 @@ const PROGRAMS = {
   conmon: "conmon",
   buildah: "buildah",
   ip: "iproute2",
+  nft: "nftables",
   zstd: "zstd",
   "mkfs.ext4": "e2fsprogs",
   tar: "tar",

@@ -18,6 +18,7 @@ runChild("engine", async ({ settings, runDirectory }) => {
     poolDepth: settings.pool,
     snapshotTtlMs: settings.snapshotDays * DAY_MS,
     openFiles: openFilesLimit(),
+    egress: { allow: settings.allowOutbound, ...(settings.resolvers === undefined ? {} : { resolvers: settings.resolvers }) },
     socketOwner: { uid: settings.uid, gid: settings.uid },
     log: log.info,
   });

@@ -27,6 +27,10 @@ const schema = z.strictObject({
   pool: z.number().int().min(0).max(100).default(2),
   /** Directory and container snapshots that no container uses are removed after this many days. */
   snapshotDays: z.number().int().min(1).max(3650).default(30),
+  /** Addresses and networks (CIDR) that containers may reach although they are not on the public Internet. */
+  allowOutbound: z.array(z.union([z.cidrv4(), z.cidrv6(), z.ipv4(), z.ipv6()])).default([]),
+  /** Resolvers for containers' names, `address` or `address:port`, in place of those in /etc/resolv.conf. */
+  resolvers: z.array(z.string().min(1)).optional(),
   /** Who the server and the Workers' processes run as. A number needs no entry in /etc/passwd. */
   uid: z.number().int().min(0).default(60_737),
   /** What containers are told of their place: `CLOUDFLARE_COUNTRY_A2`, `CLOUDFLARE_LOCATION`, `CLOUDFLARE_REGION`. */

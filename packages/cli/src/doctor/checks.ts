@@ -19,6 +19,7 @@ const PATH = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sb
 /** Programs, and the Debian package that brings each. */
 const PROGRAMS: readonly { readonly name: string; readonly package: string; readonly required: boolean }[] = [
   { name: "conmon", package: "conmon", required: true },
+  { name: "nft", package: "nftables", required: true },
   { name: "tar", package: "tar", required: true },
   { name: "setpriv", package: "util-linux", required: true },
   { name: "zstd", package: "zstd", required: true },

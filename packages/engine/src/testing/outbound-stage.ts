@@ -12,7 +12,7 @@ export const objectId = (n: number) => n.toString(16).padStart(64, "0");
 export const containerName = (n: number) => `workerd-${NAMESPACE}-${objectId(n)}`;
 const TENANT = "out";
 
-/** An engine in a directory of its own with one application, whose containers sleep unless told otherwise. */
+/** An engine in a directory of its own with one application, whose containers serve a page on port 8080. */
 export class OutboundStage implements AsyncDisposable {
   readonly images = new MemoryImageSource();
   readonly messages: string[] = [];
@@ -27,7 +27,7 @@ export class OutboundStage implements AsyncDisposable {
 
   static async start(egress: EgressSettings, image: TestImage = {}): Promise<OutboundStage> {
     const stage = new OutboundStage(await mkdtemp(join(tmpdir(), "longshore-o-")), egress);
-    stage.images.add("acc/out:1", { config: { Env: ["PATH=/bin"], Cmd: ["sleep", "1000"] }, ...image });
+    stage.images.add("acc/out:1", { config: { Env: ["PATH=/bin"], Cmd: ["httpd", "-f", "-p", "8080", "-h", "/www"] }, ...image });
     await stage.#openEngine();
     const size = instanceSize("basic");
     const application = { applicationId: "app-1", applicationName: "out", image: "acc/out:1", size, version: 1, environment: {} };
@@ -74,6 +74,14 @@ export class OutboundStage implements AsyncDisposable {
   record(n: number) {
     const record = this.engine.engine.tenants.get(TENANT)?.containers.get(containerName(n))?.record;
     if (record === undefined) throw new Error(`there is no container ${n}`);
+    return record;
+  }
+
+  /** The record of the container that was made last. */
+  newest() {
+    const all = [...(this.engine.engine.tenants.get(TENANT)?.containers.values() ?? [])].map(({ record }) => record);
+    const record = all.sort((a, b) => a.createdAt.localeCompare(b.createdAt)).at(-1);
+    if (record === undefined) throw new Error("there is no container");
     return record;
   }
 
