@@ -2,11 +2,15 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Readable } from "node:stream";
+import { text } from "node:stream/consumers";
+import { pipeline } from "node:stream/promises";
 import { test } from "node:test";
 import { layerWith, skopeo, writeLayout } from "./fixture-images.js";
-import { ACCOUNT, digestOf, errorOf, keysOf, leftovers, PASSWORD, pushImage, startRegistry } from "./fixture-registry.js";
+import { ACCOUNT, basic, digestOf, errorOf, keysOf, leftovers, PASSWORD, pushImage, startRegistry } from "./fixture-registry.js";
 
 const APP = `${ACCOUNT}/app`;
 
@@ -40,6 +44,19 @@ test("a push to a full disk says so, leaves nothing, and spoils nothing", async 
   assert.equal(await (await on.request(`${APP}/manifests/before`)).text(), before.manifest);
   await pushImage(on, APP, { reference: "after" });
   assert.ok(on.events.some(({ level }) => level === "error"));
+});
+
+test("a client that wants its connection closed gets the answer, not a broken pipe", async () => {
+  await using disk = await smallDisk("1m");
+  await using on = await startRegistry({ root: disk.path });
+  const begun = await on.request(`${APP}/blobs/uploads/`, { method: "POST" });
+  const socket = connect(on.port, "127.0.0.1");
+  const location = new URL(begun.headers.get("location") ?? "", on.url).pathname;
+  const head = `PATCH ${location} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: ${basic("v1")}\r\nContent-Length: 30000000\r\n\r\n`;
+  socket.write(head);
+  // More than the connection's buffers hold, so that most is sent after the answer. An error here fails the test.
+  await pipeline(Readable.from([randomBytes(30_000_000)]), socket, { end: false });
+  assert.match(await text(socket), /^HTTP\/1\.1 507 Insufficient Storage: The disk is full/);
 });
 
 async function smallDisk(size: string): Promise<{ path: string; outside: string } & AsyncDisposable> {

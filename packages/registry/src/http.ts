@@ -39,6 +39,34 @@ export function sendJson(res: ServerResponse, status: number, body: unknown, hea
   res.writeHead(status, { "content-type": "application/json", "content-length": bytes.length, ...headers }).end(bytes);
 }
 
+/** How long a client may go on sending after it was answered, before the connection is closed. */
+const LINGER_MS = 10_000;
+
+/**
+ * As {@link sendJson}, to a client that may still be sending its body: the connection stays until that is read. Node.js would close one that the
+ * client asked to have closed, and the client would see a broken pipe in place of the answer.
+ */
+export function sendJsonEarly(
+  req: IncomingMessage,
+  res: ServerResponse,
+  status: number,
+  body: unknown,
+  headers: Record<string, string | number> = {},
+): void {
+  if (req.complete) {
+    sendJson(res, status, body, headers);
+    return;
+  }
+  const bytes = Buffer.from(JSON.stringify(body));
+  res.writeHead(status, { "content-type": "application/json", "content-length": bytes.length, ...headers }).write(bytes);
+  const end = (): void => {
+    clearTimeout(timer);
+    res.end();
+  };
+  const timer = setTimeout(end, LINGER_MS);
+  req.once("end", end).once("close", end).resume();
+}
+
 /**
  * The bytes of a request as they come. Stopping early leaves the connection open, so that an answer can still be sent: the default iterator would
  * cut it, and the client would see a broken pipe in place of the reason.

@@ -7,7 +7,7 @@ import { BlobStore } from "./blob-store.js";
 import { serveCatalog } from "./catalog-routes.js";
 import { Collector } from "./collector.js";
 import { errorAnswer, RegistryError } from "./errors.js";
-import { type Exchange, sendJson } from "./http.js";
+import { type Exchange, sendJson, sendJsonEarly } from "./http.js";
 import { ManifestRoutes } from "./manifest-routes.js";
 import { ManifestStore } from "./manifest-store.js";
 import { Protection } from "./protection.js";
@@ -166,9 +166,7 @@ export class Registry implements AsyncDisposable {
     }
     // Docker, skopeo and buildah show the body of a 4xx, but of a 5xx only the status line.
     if (status >= 500) res.statusMessage = statusLine(status, error.text);
-    sendJson(res, status, body, headers);
-    // What the client still sends must be read, or it never gets to the answer.
-    req.resume();
+    sendJsonEarly(req, res, status, body, headers);
   }
 
   #log(level: RegistryEvent["level"], message: string): void {
