@@ -33,10 +33,10 @@ stream.on("end", () => {
 });
 process.on("exit", () => console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`));
 
-/** Counts tests, not the suites and files around them — but a file that fails as a whole is a failure. */
+/** Counts tests, not the suites around them. A file that fails as a whole is reported as a test, and so is a failure. */
 function count(test, add) {
   if (test.skip) skipped++;
-  else if (test.details.type !== "suite" || test.nesting === 0) add();
+  else if (test.details.type !== "suite") add();
 }
 
 function testFiles(directory) {
