@@ -1,7 +1,8 @@
 import { connect, isIPv6, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { createSecureContext, TLSSocket } from "node:tls";
+import { createSecureContext, type SecureContext, TLSSocket } from "node:tls";
 import { isErrno, LongshoreError } from "@longshore/contract";
+import type { KeyAndCertificate } from "./certificate-authority.js";
 import { couple } from "./couple.js";
 import { type Protocol, recognize, SNIFF_BYTES } from "./first-bytes.js";
 import type { EgressPolicy } from "./policy.js";
@@ -23,7 +24,7 @@ const UNREACHABLE = { ipv4: "255.255.255.255", ipv6: "ff02::1" } as const;
 export interface Caller {
   rules(): EgressRules | undefined;
   /** Key and certificate for a host's name or address, signed by the application's authority. */
-  leaf(host: string): Promise<{ key: string; cert: string }>;
+  leaf(host: string): Promise<KeyAndCertificate>;
 }
 
 /**
@@ -116,14 +117,24 @@ function destinationFor({ localAddress = "", localPort = 0 }: Socket, rules: Egr
 /** Takes the TLS off in front of the tunnel: the Worker gets plain HTTP. */
 async function terminate(client: Socket, tunnel: Duplex, caller: Caller, host: string): Promise<void> {
   tunnel.on("error", () => client.destroy());
-  const { key, cert } = await caller.leaf(host);
   const secure = new TLSSocket(client, {
     isServer: true,
-    secureContext: createSecureContext({ key, cert, minVersion: "TLSv1.2" }),
+    secureContext: contextOf(await caller.leaf(host)),
     ALPNProtocols: ["http/1.1"],
   });
   couple(secure, tunnel);
 }
+
+/** Made once for each leaf: reading key and certificate takes longer than the rest of a connection's beginning. */
+function contextOf(leaf: KeyAndCertificate): SecureContext {
+  const known = contexts.get(leaf);
+  if (known !== undefined) return known;
+  const made = createSecureContext({ ...leaf, minVersion: "TLSv1.2" });
+  contexts.set(leaf, made);
+  return made;
+}
+
+const contexts = new WeakMap<KeyAndCertificate, SecureContext>();
 
 /** Reads enough to tell the protocol, and puts it back. A client that ends, or is silent for `patienceMs`, speaks none that is known. */
 function firstBytes(client: Socket, patienceMs: number): Promise<Protocol> {

@@ -27,6 +27,7 @@ export interface EgressOptions extends EgressSettings {
 /** One container has at most this many connections and queries open: a flood of one must not take the engine's descriptors from the others. */
 const CONNECTIONS_PER_CONTAINER = 1_000;
 const QUERIES_PER_CONTAINER = 200;
+const COMPLAINT_INTERVAL_MS = 1_000;
 
 /**
  * The outbound network of all containers of this host. A sandbox gets its place while it is made; who it belongs to, and what its Worker has said,
@@ -45,6 +46,7 @@ export class EgressNetwork implements Disposable {
   readonly #connections = new Map<string, Set<Socket>>();
   readonly #queries = new Map<string, number>();
   #hub: Hub | undefined;
+  #quietUntil = 0;
 
   private constructor(options: EgressOptions) {
     this.#options = options;
@@ -125,9 +127,16 @@ export class EgressNetwork implements Disposable {
       socket.localPort === DNS_PORT ? this.#resolver.serve(socket, caller.rules) : handleConnection(socket, caller, this.#policy);
     work.catch((error: unknown) => {
       deny(socket);
-      const destination = `${socket.localAddress} ${socket.localPort}`;
-      if (socket.localPort !== DNS_PORT) this.#options.log("an outbound connection failed", { sandbox, destination, error: String(error) });
+      if (socket.localPort !== DNS_PORT) this.#complain(sandbox, `${socket.localAddress} ${socket.localPort}`, error);
     });
+  }
+
+  /** Now and then: how often connections fail is the container's choice. */
+  #complain(sandbox: string, destination: string, error: unknown): void {
+    const now = Date.now();
+    if (now < this.#quietUntil) return;
+    this.#quietUntil = now + COMPLAINT_INTERVAL_MS;
+    this.#options.log("an outbound connection failed", { sandbox, destination, error: String(error) });
   }
 
   /** Keeps the connection in the books; false when the container has too many. */

@@ -23,7 +23,7 @@ import {
   TABLE,
   vethPair,
 } from "../sys/network-messages.js";
-import { DNS_PORT, FROM_CONTAINER, hubRules, TRANSPARENT_PORT } from "./hub-rules.js";
+import { DNS_PORT, FROM_CONTAINER, hubRules, OTHER_DNS_PORT, TRANSPARENT_PORT } from "./hub-rules.js";
 import { addressBytes, GATEWAY, type Place } from "./place.js";
 
 const LOOPBACK = 1;
@@ -158,15 +158,24 @@ export class Hub implements Disposable {
       server.listen({ fd });
       this.#servers.push(server);
 
-      const dns = { family, kind: "udp", address: addressBytes(gateway), port: DNS_PORT, transparent: false } as const;
-      const resolver = createSocket(udp);
-      resolver.on("error", (error) => traffic.failed(error));
-      resolver.on("message", (message, { address: from, port }) => {
-        traffic.query(message, from, (answer) => resolver.send(answer, port, from));
-      });
-      resolver.bind({ fd: this.#namespace.visit(() => boundSocket(dns)) });
-      this.#resolvers.push(resolver);
+      for (const port of family === AF_INET ? [DNS_PORT, OTHER_DNS_PORT] : [OTHER_DNS_PORT]) {
+        const dns = { family, kind: "udp", address: addressBytes(gateway), port, transparent: false } as const;
+        this.#resolve(
+          createSocket(udp),
+          this.#namespace.visit(() => boundSocket(dns)),
+          traffic,
+        );
+      }
     }
+  }
+
+  #resolve(socket: UdpSocket, fd: number, traffic: HubTraffic): void {
+    socket.on("error", (error) => traffic.failed(error));
+    socket.on("message", (message, { address: from, port }) => {
+      traffic.query(message, from, (answer) => socket.send(answer, port, from));
+    });
+    socket.bind({ fd });
+    this.#resolvers.push(socket);
   }
 }
 
