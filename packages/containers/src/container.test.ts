@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { gunzipSync } from "node:zlib";
 import { request } from "undici";
-import { eventually, type Stage, stage } from "./testing/stage.js";
+import { eventually, IMAGES, type Stage, stage } from "./testing/stage.js";
 
 interface Hello {
   instance: string;
@@ -195,6 +195,18 @@ test("a running container is taken over when contact with the engine was lost", 
   assert.equal((await hello("/PLAIN/contact/")).instance, first.instance);
   await on.call("PLAIN/contact", "stop");
   await eventually(async () => (await names("PLAIN/contact")).includes("stop"));
+});
+
+test("a container that sleeps frozen is the same one when it wakes", async () => {
+  const first = await hello("/FROZEN/one/");
+  const container = on.engine.running().find(({ image }) => image === IMAGES.frozen);
+  for (let round = 0; round < 2; round++) {
+    await eventually(() => container?.frozen);
+    assert.equal((await hello("/FROZEN/one/")).instance, first.instance);
+  }
+  assert.equal(await status("FROZEN/one"), "healthy");
+  await on.call("FROZEN/one", "stop");
+  await eventually(async () => (await names("FROZEN/one")).includes("stop"));
 });
 
 test("destroy() resolves when the process is gone and onStop has run", async () => {

@@ -17,6 +17,7 @@ import type {
   Schedule,
   Signal,
   SignalInteger,
+  SleepMode,
   StartAndWaitForPortsOptions,
   State,
   StopParams,
@@ -40,6 +41,11 @@ export class Container<Env = Cloudflare.Env> extends DurableObject<Env> {
   requiredPorts?: number[];
   /** How long the container may be idle before it is stopped: seconds, or `"30s"`, `"5m"`, `"1h"`. */
   sleepAfter: string | number = "10m";
+  /**
+   * What becomes of an idle container: `"stop"` ends its process; `"freeze"` keeps the process with its memory, without a share of the CPU, until the
+   * next request comes, which finds it as it was.
+   */
+  sleepMode: SleepMode = "stop";
   /** Variables that each start gets. */
   envVars: Record<string, string> = {};
   /** The command in place of the image's own. */
@@ -110,7 +116,13 @@ export class Container<Env = Cloudflare.Env> extends DurableObject<Env> {
 
   /** Called when the container has been idle for `sleepAfter`. If this does not stop it, it is called again after as long. */
   async onActivityExpired(): Promise<void> {
-    await this.stop();
+    if (this.sleepMode === "freeze") this.freeze();
+    else await this.stop();
+  }
+
+  /** Puts the container to sleep with its memory kept, if it runs. The next request wakes it. */
+  freeze(): void {
+    this.#lifecycle.freeze();
   }
 
   /** Forwards a request, or a WebSocket, to the container: to `defaultPort`, or to the port that `switchPort` chose. */

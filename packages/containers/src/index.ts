@@ -8,6 +8,7 @@ export type {
   ContainerOptions,
   ContainerStartConfigOptions,
   Schedule,
+  SleepMode,
   StartAndWaitForPortsOptions,
   State,
   StopParams,

@@ -34,6 +34,8 @@ const EXIT_SIGINT = 130;
 /** Sent by `destroy()`, at the end of a grace period, and by the kernel when memory runs out. */
 const EXIT_SIGKILL = 137;
 const EXIT_SIGTERM = 143;
+/** The engine takes this signal for the whole container: it freezes it. */
+const SIGSTOP = 19;
 
 /**
  * Starts and stops the process, one at a time, and knows which of its lives is the present one.
@@ -116,6 +118,12 @@ export class Lifecycle {
     this.container.signal(signo);
     run.signalledAt ??= Date.now();
     this.store.set("stopping");
+  }
+
+  /** Lets the engine freeze the process. That is no end: the run goes on, and the engine wakes the process for the next connection. */
+  freeze(): void {
+    if (this.run === undefined || this.run.signalledAt !== undefined || !this.container.running) return;
+    this.container.signal(SIGSTOP);
   }
 
   /** Kills the process and waits until it is gone and `onStop` has run. */

@@ -3,11 +3,15 @@
 /** What `ctx.container.start` takes. */
 export type ContainerStartOptions = NonNullable<Parameters<NonNullable<DurableObjectState["container"]>["start"]>[0]>;
 
+/** What becomes of a container that has been idle for `sleepAfter`. */
+export type SleepMode = "stop" | "freeze";
+
 /** Options that a subclass may pass to the constructor in place of class fields. */
 export interface ContainerOptions {
   id?: string;
   defaultPort?: number;
   sleepAfter?: string | number;
+  sleepMode?: SleepMode;
   envVars?: Record<string, string>;
   entrypoint?: string[];
   enableInternet?: boolean;

@@ -24,7 +24,8 @@ export interface ContainerClass {
   readonly environment: Readonly<Record<string, string>>;
 }
 
-export type InstanceStatus = "created" | "starting" | "running" | "stopping" | "exited";
+/** `frozen`: asleep with its memory kept; the next connection or exec lets it go on. */
+export type InstanceStatus = "created" | "starting" | "running" | "frozen" | "stopping" | "exited";
 
 /** Why an instance ended. */
 export type ExitReason = "exit" | "signal" | "oom" | "rollout" | "policy" | "start_failure" | "lost";
@@ -66,6 +67,13 @@ export interface Engine {
   instances(tenant?: string): Promise<InstanceInfo[]>;
   /** SIGTERM now, SIGKILL after `graceMs`; resolves when the instance has ended. */
   stopInstance(id: string, reason: ExitReason, graceMs: number): Promise<void>;
+  /**
+   * Puts an instance to sleep with its memory kept. `reclaim` takes back at once what memory can be taken, and waits for that.
+   * Errors: `CONFLICT` when it is stopping or was not started, `UNSUPPORTED` when the host cannot.
+   */
+  freezeInstance(id: string, reclaim: boolean): Promise<void>;
+  /** Wakes a frozen instance; one that is not frozen stays as it is. */
+  thawInstance(id: string): Promise<void>;
   /** The last `tail` lines of output. */
   logs(id: string, tail: number): Promise<string[]>;
   /** The unix socket that a tenant's workerd uses as its Docker Engine API. */

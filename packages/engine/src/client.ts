@@ -46,6 +46,14 @@ export class EngineClient implements Engine {
     await this.#request("POST", `/instances/${id}/stop`, { reason, graceMs });
   }
 
+  async freezeInstance(id: string, reclaim: boolean): Promise<void> {
+    await this.#request("POST", `/instances/${id}/freeze`, { reclaim });
+  }
+
+  async thawInstance(id: string): Promise<void> {
+    await this.#request("POST", `/instances/${id}/thaw`);
+  }
+
   async logs(id: string, tail: number): Promise<string[]> {
     return (await this.#request("GET", `/instances/${id}/logs?tail=${tail}`)) as string[];
   }

@@ -20,6 +20,7 @@ import type { ImageStore, ImagesInUse } from "./image/store.js";
 import type { PreparedImage } from "./image/types.js";
 import { instanceCommand, instanceEnvironment } from "./instance/environment.js";
 import { exitReason } from "./instance/exit.js";
+import { Freezer } from "./instance/freezer.js";
 import { Instance, type InstanceSandbox } from "./instance/instance.js";
 import type { InstanceRecord, RecordStore } from "./instance/record.js";
 import { LAST_LINES, tailLog } from "./log/tail.js";
@@ -67,12 +68,14 @@ export class ContainerEngine implements Engine {
   readonly #pool: SandboxPool;
   /** Pool key → what to make. */
   readonly #recipes = new Map<string, { image: PreparedImage; containerClass: ContainerClass }>();
+  readonly #freezer: Freezer;
   readonly #cleanups = new Set<Promise<void>>();
   #openTenant: (tenant: Tenant) => Promise<TenantHost>;
 
   constructor(parts: EngineParts, openTenant: (engine: ContainerEngine, tenant: Tenant) => Promise<TenantHost>) {
     this.parts = parts;
     this.#openTenant = (tenant) => openTenant(this, tenant);
+    this.#freezer = new Freezer(parts.host.cgroups, (error) => parts.log("memory could not be reclaimed", { error: String(error) }));
     this.#pool = new SandboxPool({
       create: (key) => this.#createPooled(key),
       remove: (sandbox) => this.#removeSandbox(sandbox),
@@ -114,6 +117,14 @@ export class ContainerEngine implements Engine {
     const instance = this.#instance(id);
     this.stop(instance, "SIGTERM", reason, graceMs);
     await instance.exited;
+  }
+
+  async freezeInstance(id: string, reclaim: boolean): Promise<void> {
+    await this.#freezer.freeze(this.#instance(id), reclaim);
+  }
+
+  async thawInstance(id: string): Promise<void> {
+    this.#instance(id).wake();
   }
 
   async logs(id: string, tail: number): Promise<string[]> {
@@ -180,9 +191,11 @@ export class ContainerEngine implements Engine {
     const instance = new Instance(record, sandbox, {
       save: (changed) => this.parts.records.write(changed),
       throttle: (id, vcpu) => this.parts.host.cgroups.setCpuQuota(id, vcpu),
+      setFrozen: (id, frozen) => this.parts.host.cgroups.setFrozen(id, frozen),
     });
     this.byId.set(record.id, instance);
     tenant.containers.set(record.name, instance);
+    if (record.status === "frozen") this.#freezer.reclaimLater(instance);
     return instance;
   }
 

@@ -43,7 +43,10 @@ function takeBack(engine: ContainerEngine, tenant: TenantHost, record: InstanceR
       () => instance.end({ code: UNKNOWN_EXIT_CODE, reason: "lost", at: new Date().toISOString(), lastLines: [] }),
       EXIT_REPORT_MS,
     ).unref();
-  } else if (record.status === "stopping") {
+    return;
+  }
+  instance.foundFrozen(engine.parts.host.cgroups.isFrozen(record.id));
+  if (record.status === "stopping") {
     engine.stop(instance, "SIGTERM", record.stopReason ?? "signal");
   }
 }

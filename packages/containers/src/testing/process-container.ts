@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -69,6 +69,18 @@ export class ProcessContainer {
 
   kill(signal: string): void {
     this.#child?.kill(signal as NodeJS.Signals);
+    // As with the engine: what a sleeping process is told, it hears.
+    if (signal !== "SIGSTOP") this.wake();
+  }
+
+  /** Something comes in: a process that was stopped by a signal goes on. */
+  wake(): void {
+    this.#child?.kill("SIGCONT");
+  }
+
+  /** True while a signal keeps the process from running. */
+  get frozen(): boolean {
+    return this.#child?.pid !== undefined && /^State:\s+T/m.test(readFileSync(`/proc/${this.#child.pid}/status`, "utf8"));
   }
 
   async remove(): Promise<void> {

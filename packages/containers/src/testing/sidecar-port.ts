@@ -59,9 +59,14 @@ export class SidecarPort {
     const deadline = Date.now() + (this.options.holdMs ?? 10_000);
     for (;;) {
       const container = this.container();
+      container?.wake();
       const hostPort = container?.status === "running" ? container.hostPort(port) : undefined;
       const upstream = hostPort === undefined ? undefined : await tryConnect(hostPort);
-      if (upstream !== undefined) return join(socket, upstream, head);
+      if (upstream !== undefined) {
+        // What arrives wakes the program, also on a connection that workerd has kept.
+        socket.on("data", () => container?.wake());
+        return join(socket, upstream, head);
+      }
       if (!this.options.hold) return answer(socket, "400 Bad Request");
       const failure = this.#failure(container, port, Date.now() > deadline);
       if (failure !== undefined) return answer(socket, failure.status, failure.body);

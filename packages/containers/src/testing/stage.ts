@@ -24,10 +24,20 @@ export const IMAGES: Readonly<Record<string, ProgramImage>> = {
 require("http").createServer((_, r) => r.writeHead(200, { "content-encoding": "gzip", "content-length": z.length }).end(z)).listen(process.env.PORT)`),
     ports: [8080],
   },
+  frozen: { command: [process.execPath, HELLO], ports: [8080] },
   slow: { command: node(`setTimeout(() => require(${JSON.stringify(HELLO)}), 700)`), ports: [8080] },
 };
 
-const CLASSES = { Plain: "hello", Hooked: "hello", Dies: "dies", Deaf: "deaf", Slow: "slow", Zip: "zip", ZipReader: "zip" };
+const CLASSES = {
+  Plain: "hello",
+  Frozen: "frozen",
+  Hooked: "hello",
+  Dies: "dies",
+  Deaf: "deaf",
+  Slow: "slow",
+  Zip: "zip",
+  ZipReader: "zip",
+};
 
 /** A test engine and a real workerd with the test Worker on it. */
 export interface Stage extends AsyncDisposable {

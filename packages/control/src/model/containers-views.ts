@@ -106,7 +106,8 @@ function hint(release: Release, application: Application): View {
 
 function health(instances: readonly InstanceInfo[]): View {
   const count = (...statuses: InstanceInfo["status"][]): number => instances.filter((each) => statuses.includes(each.status)).length;
-  const running = count("running");
+  // A sleeping container answers like any other: it wakes for the request.
+  const running = count("running", "frozen");
   return {
     active: running,
     healthy: running,
@@ -125,7 +126,7 @@ function placement(instance: InstanceInfo): View {
     deployment_version: instance.version,
     terminate: instance.status === "stopping",
     durable_object_actor_id: instance.durableObjectId,
-    status: { health: container, container_status: container, ready: instance.status === "running" },
+    status: { health: container, container_status: container, ready: instance.status === "running" || instance.status === "frozen" },
     ...(instance.exit === undefined ? {} : { last_update: instance.exit.at }),
   };
 }

@@ -51,6 +51,14 @@ export class RecordingEngine implements Engine {
     this.all.set(id, { ...instance, status: "exited", exit: { code: 0, reason, at: new Date().toISOString(), lastLines: [] } });
   }
 
+  async freezeInstance(): Promise<void> {
+    await Promise.resolve();
+  }
+
+  async thawInstance(): Promise<void> {
+    await Promise.resolve();
+  }
+
   async logs(): Promise<string[]> {
     return [];
   }

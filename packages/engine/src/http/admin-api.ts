@@ -51,6 +51,22 @@ export function adminRoutes(engine: Engine): Route[] {
       },
     },
     {
+      method: "POST",
+      path: /^\/instances\/([^/]+)\/freeze$/,
+      handle: async ({ parameters: [id = ""], body }) => {
+        await engine.freezeInstance(id, ((await body()) as { reclaim: boolean }).reclaim);
+        return { status: 204 };
+      },
+    },
+    {
+      method: "POST",
+      path: /^\/instances\/([^/]+)\/thaw$/,
+      handle: async ({ parameters: [id = ""] }) => {
+        await engine.thawInstance(id);
+        return { status: 204 };
+      },
+    },
+    {
       method: "GET",
       path: /^\/instances\/([^/]+)\/logs$/,
       handle: async ({ parameters: [id = ""], query }) => ({ status: 200, body: await engine.logs(id, Number(query.get("tail") ?? 100)) }),

@@ -4,6 +4,7 @@ import { certificateRoute } from "../egress/certificate-route.js";
 import type { ContainerEngine } from "../engine.js";
 import type { Instance } from "../instance/instance.js";
 import type { TenantHost } from "../tenant/tenant-host.js";
+import { freezeBySignal, freezeRoutes } from "./freeze-routes.js";
 import type { Answer, Route } from "./router.js";
 import { createHelper, restoreRequest, snapshotRoutes } from "./snapshot-routes.js";
 
@@ -100,12 +101,15 @@ function containerRoutes(engine: ContainerEngine, tenant: TenantHost): Route[] {
     {
       method: "POST",
       path: path("/(?:kill|stop)"),
-      handle: ({ parameters: [name], query }) => {
+      handle: async ({ parameters: [name], query }) => {
         requireOpenGate(tenant);
-        engine.stop(find(name), signalNamed(query.get("signal") ?? "SIGTERM"), "signal");
+        const instance = find(name);
+        const signal = signalNamed(query.get("signal") ?? "SIGTERM");
+        if (!(await freezeBySignal(engine, instance, signal))) engine.stop(instance, signal, "signal");
         return { status: 204 };
       },
     },
+    ...freezeRoutes(engine, path, find),
     certificateRoute(tenant.egress.authority, find, () => {
       throw new LongshoreError("UNSUPPORTED", "Files cannot be put into a container yet, except for the certificate that it is to trust.");
     }),
@@ -132,7 +136,7 @@ function started(instance: Instance): Answer {
 }
 
 function inspect({ record }: Instance): Record<string, unknown> {
-  const running = record.status === "starting" || record.status === "running" || record.status === "stopping";
+  const running = record.status !== "created" && record.status !== "exited";
   return {
     Id: record.id,
     Name: `/${record.name}`,
@@ -141,6 +145,8 @@ function inspect({ record }: Instance): Record<string, unknown> {
     State: {
       Status: running ? "running" : record.status,
       Running: running,
+      // Not a status of its own, as it is with Docker: to workerd a sleeping container runs.
+      Paused: record.status === "frozen",
       OOMKilled: record.exit?.reason === "oom",
       Pid: running ? record.process.pid : 0,
       ExitCode: record.exit?.code ?? 0,

@@ -11,6 +11,8 @@ export interface InstanceActions {
   save(record: InstanceRecord): void;
   /** Applies the CPU quota: from now on the instance gets what its type says. */
   throttle(id: string, vcpu: number): void;
+  /** Stops its processes from running, or lets them go on. */
+  setFrozen(id: string, frozen: boolean): void;
 }
 
 /** The parts of a sandbox that an instance uses. After a re-adoption there is nothing to launch any more. */
@@ -33,6 +35,7 @@ export class Instance {
   readonly #sandbox: InstanceSandbox;
   readonly #actions: InstanceActions;
   readonly #boost: AbortController = new AbortController();
+  #lastArrival = Number.NEGATIVE_INFINITY;
   #resolveExited: (exit: ExitRecord) => void = () => undefined;
 
   constructor(record: InstanceRecord, sandbox: InstanceSandbox, actions: InstanceActions) {
@@ -93,14 +96,53 @@ export class Instance {
     this.#throttle();
   }
 
+  /** Stops all of its processes from running; their memory stays. Errors: `CONFLICT` when it is stopping, ended, or was not started. */
+  freeze(): void {
+    if (nextStatus(this.status, "freeze") === undefined) {
+      throw new LongshoreError("CONFLICT", `The container ${this.record.name} is ${this.status} and cannot be frozen.`);
+    }
+    if (this.status === "starting") this.#throttle();
+    this.#actions.setFrozen(this.record.id, true);
+    this.#move("freeze");
+  }
+
+  /** Something came in for the container: it goes on if it is frozen. Cheap, for it is called with every piece of every connection. */
+  arrived(): void {
+    this.#lastArrival = performance.now();
+    if (this.status === "frozen") this.wake();
+  }
+
+  /** Milliseconds since something last came in for the container. */
+  get quietMs(): number {
+    return performance.now() - this.#lastArrival;
+  }
+
+  /** Lets a frozen container go on; does nothing to any other. */
+  wake(): void {
+    if (this.status !== "frozen") return;
+    this.#actions.setFrozen(this.record.id, false);
+    this.#move("thaw");
+  }
+
+  /** After a restart of the engine: what the kernel says is true. */
+  foundFrozen(frozen: boolean): void {
+    if (frozen && nextStatus(this.status, "freeze") !== undefined) this.#move("freeze");
+    else if (frozen) this.#actions.setFrozen(this.record.id, false);
+    else if (this.status === "frozen") this.#move("thaw");
+  }
+
   /** Sends a signal. With a terminating one, `reason` is what the exit will be put down to. Returns false when the process has ended. */
   signal(signal: NodeJS.Signals | number, reason: ExitReason): boolean {
     if (!this.live) return false;
+    const wasFrozen = this.status === "frozen";
     if (nextStatus(this.status, "stop") !== undefined) {
       this.record.stopReason ??= reason;
       this.#move("stop");
     }
-    return signalProcess(this.record.process, signal);
+    const sent = signalProcess(this.record.process, signal);
+    // Only now: what is killed in its sleep does not run again before.
+    if (wasFrozen) this.#actions.setFrozen(this.record.id, false);
+    return sent;
   }
 
   /** The process has ended. Idempotent. */

@@ -85,7 +85,7 @@ export class Ingress implements AsyncDisposable {
     }
     if (outcome === undefined) return;
     if ("code" in outcome) refuse(client, outcome);
-    else join(client, outcome, head);
+    else join(client, outcome, head, () => this.#target.instance()?.arrived());
   }
 
   /** A connection to the port, or why there will be none. */
@@ -98,6 +98,7 @@ export class Ingress implements AsyncDisposable {
       if (instance === undefined || instance.status === "created") return { code: "NOT_RUNNING", message: "The container is not running." };
       const { exit } = instance.record;
       if (exit !== undefined) return exitRefusal(port, exit);
+      instance.arrived();
       const socket = instance.network?.connect(port);
       if (socket !== undefined) {
         instance.ready(port);
@@ -168,8 +169,9 @@ function refuse(client: Duplex, refusal: IngressRefusal): void {
   );
 }
 
-/** Couples both directions; each side's end and failure reaches the other. */
-function join(client: Socket, app: Socket, head: Buffer): void {
+/** Couples both directions; each side's end and failure reaches the other. What comes for the container is reported to `arrived`: it may sleep. */
+function join(client: Socket, app: Socket, head: Buffer, arrived: () => void): void {
+  client.on("data", arrived);
   app.on("error", () => client.destroy());
   app.on("close", () => client.destroy());
   client.on("close", () => app.destroy());

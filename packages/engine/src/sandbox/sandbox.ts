@@ -216,6 +216,8 @@ async function endProcesses(cgroups: CgroupTree, id: string): Promise<void> {
     const pids = await cgroups.processes(id);
     if (pids.length === 0) return;
     for (const pid of pids) killIfThere(pid);
+    // A process that is frozen dies when it may run again.
+    if (cgroups.isFrozen(id)) cgroups.setFrozen(id, false);
     if (Date.now() > deadline) throw new LongshoreError("INTERNAL", `Processes ${pids.join(", ")} of sandbox ${id} did not end.`);
     await new Promise((resolve) => setTimeout(resolve, wait));
   }

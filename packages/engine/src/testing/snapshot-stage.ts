@@ -22,6 +22,8 @@ const actions = {
   get: async (container, path) => (await container.getTcpPort(8080).fetch("http://container" + path)).text(),
   saveDirectory: (container, options) => container.snapshotDirectory(options),
   saveContainer: (container, options) => container.snapshotContainer(options),
+  signal: (container, signal) => container.signal(signal),
+  running: (container) => container.running,
   destroy: (container) => container.destroy(),
 };
 export class Web extends DurableObject {

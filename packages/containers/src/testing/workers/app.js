@@ -70,6 +70,15 @@ export class ZipReader extends Base {
   }
 }
 
+/** Sleeps with its memory kept. */
+export class Frozen extends Base {
+  sleepMode = "freeze";
+  constructor(ctx, env) {
+    super(ctx, env);
+    this.sleepAfter = 1;
+  }
+}
+
 export class Dies extends Plain {}
 export class Deaf extends Plain {}
 export class Slow extends Plain {}
