@@ -51,6 +51,8 @@ export class ExecRegistry {
    * Errors: also `LIMIT_REACHED`.
    */
   async start(exec: Exec, connect: Parameters<Exec["start"]>[0], size?: TerminalSize): Promise<void> {
+    // A container that sleeps wakes for its exec.
+    exec.instance.arrived();
     const signal = this.#signals.get(exec);
     if (signal === undefined) {
       this.#requirePlace(exec.instance);

@@ -121,6 +121,16 @@ test("a frozen container stays so over a restart of the engine, and what the ker
   assert.equal(frozen(on), false);
 });
 
+test("an exec wakes a frozen container", async () => {
+  await using on = await snapshotStage();
+  const { record } = await started(on);
+  await on.open.engine.freezeInstance(record.id, false);
+  const socket = on.open.engine.socketPath("web");
+  const { body } = await docker(socket, "POST", `/containers/${record.name}/exec`, { Cmd: ["true"] });
+  assert.equal((await docker(socket, "POST", `/exec/${body.Id}/start`, { Detach: true })).status, 200);
+  assert.equal(frozen(on), false);
+});
+
 test("a frozen container that nobody owns is swept", async () => {
   await using on = await snapshotStage();
   const { record } = await started(on);
