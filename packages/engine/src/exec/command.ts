@@ -6,8 +6,8 @@ export type ExecPlan =
 
 /** workerd's wrapper, which leaves the command's pid in a file so that a later exec can signal it. */
 const RECORD_PID = /^echo \$\$ > \/tmp\/\.workerd-exec-([0-9a-zA-Z-]+)\.pid; exec "\$@"$/;
-/** That later exec. */
-const SIGNAL_PID = /^kill -(\d{1,2}) "\$\(cat \/tmp\/\.workerd-exec-([0-9a-zA-Z-]+)\.pid\)"$/;
+/** That later exec: `kill -<n> "$(cat <file>)"`, with or without a test of the file before it, as versions of workerd differ. */
+const SIGNAL_PID = /(?:^|; )kill -(\d{1,2}) "\$\(cat \/tmp\/\.workerd-exec-([0-9a-zA-Z-]+)\.pid\)"$/;
 
 /**
  * workerd reaches a process's pid through a shell and a file in the container. The engine knows the pid itself, so it takes both steps over: then

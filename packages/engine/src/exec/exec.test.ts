@@ -25,7 +25,11 @@ async function run(engine: RunningEngine, container: string, create: Record<stri
 
 /** As workerd kills: another exec, detached, whose exit code it waits for. */
 async function kill(engine: RunningEngine, container: string, token: string, signal: number): Promise<unknown> {
-  const Cmd = ["/bin/sh", "-c", `kill -${signal} "$(cat /tmp/.workerd-exec-${token}.pid)"`];
+  const Cmd = [
+    "/bin/sh",
+    "-c",
+    `[ -s /tmp/.workerd-exec-${token}.pid ] || exit 3; kill -${signal} "$(cat /tmp/.workerd-exec-${token}.pid)"`,
+  ];
   const { body } = await docker(engine.socket, "POST", `/containers/${container}/exec`, { Cmd });
   const started = await docker(engine.socket, "POST", `/exec/${body.Id}/start`, { Detach: true });
   assert.equal(started.status, 200);

@@ -25,6 +25,18 @@ const actions = {
   signal: (container, signal) => container.signal(signal),
   running: (container) => container.running,
   destroy: (container) => container.destroy(),
+  exec: async (container, { command, options = {}, input, kill, size, abortAfterMs }) => {
+    const signal = abortAfterMs === undefined ? undefined : AbortSignal.timeout(abortAfterMs);
+    const started = await container.exec(command, { ...options, ...(input === undefined ? {} : { stdin: "pipe" }), signal });
+    const writer = started.stdin?.getWriter();
+    if (size !== undefined) await started.resize(...size);
+    const fed = input === undefined ? undefined : writer.write(new TextEncoder().encode(input.text.repeat(input.times))).then(() => writer.close());
+    if (kill !== undefined) started.kill(kill);
+    const { stdout, stderr, exitCode } = await started.output();
+    await fed;
+    const text = (bytes) => new TextDecoder().decode(bytes);
+    return { stdout: text(stdout), stderr: text(stderr), exitCode, pid: started.pid };
+  },
 };
 export class Web extends DurableObject {
   async act(action, argument) {
