@@ -125,6 +125,18 @@ test("images that nobody uses go after their grace, layers that others have stay
   assert.equal(readdirSync(join(directory, "images")).length, 1);
 });
 
+test("one image under many names, all asked for at once, keeps every name", async (t) => {
+  const { source, open, directory } = harness(t);
+  const names = Array.from({ length: 20 }, (_, index) => `acc/app${index}:1`);
+  for (const name of names) source.add(name, { layers: [layer("same")] });
+  const store = await open();
+  const images = await Promise.all(names.map((name) => store.prepare(name)));
+  assert.equal(new Set(images.map(({ digest }) => digest)).size, 1);
+  const [record = ""] = readdirSync(join(directory, "images"));
+  const { references } = JSON.parse(readFileSync(join(directory, "images", record), "utf8")) as { references: string[] };
+  assert.deepEqual(references.sort(), [...names].sort());
+});
+
 test("while an image is prepared nothing is collected", async (t) => {
   const { source, open } = harness(t);
   source.add("acc/a:1", { layers: [layer("a"), layer("b")] });

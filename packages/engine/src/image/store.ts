@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { rmSync, utimesSync } from "node:fs";
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { LongshoreError } from "@longshore/contract";
@@ -118,11 +118,11 @@ export class ImageStore {
     const image =
       this.#known.get(digest)?.image ?? (await this.#once(`${digest} ${limit}`, () => this.#unpack(reference, digest, content, limit)));
     const references = this.#known.get(digest)?.references ?? [];
-    if (!references.includes(reference)) await this.#save(image, [...references, reference]);
+    if (!references.includes(reference)) this.#save(image, [...references, reference]);
     // A tag that has moved on no longer keeps the image that it named before.
     for (const other of this.#known.values()) {
       if (other.image.digest !== digest && other.references.includes(reference)) {
-        await this.#save(
+        this.#save(
           other.image,
           other.references.filter((name) => name !== reference),
           other.lastUsed,
@@ -162,7 +162,7 @@ export class ImageStore {
       layers.push(LayerStore.nameOf(diffId));
     }
     const image: PreparedImage = { digest, layers, config, sizeBytes };
-    await this.#save(image, []);
+    this.#save(image, this.#known.get(digest)?.references ?? []);
     this.#durable = Promise.all([this.#durable, this.#layers.makeDurable(layers)]).then(noResult, noResult);
     return image;
   }
@@ -184,10 +184,11 @@ export class ImageStore {
     return verified(Buffer.concat(chunks), descriptor.digest, reference);
   }
 
-  async #save(image: PreparedImage, references: string[], lastUsed = Date.now()): Promise<void> {
+  /** At once, not awaited: two names for one image may be asked for at the same time, and neither must be lost. */
+  #save(image: PreparedImage, references: string[], lastUsed = Date.now()): void {
     const file = this.#file(image.digest);
-    await writeFile(`${file}.partial`, JSON.stringify({ image, references } satisfies ImageRecord));
-    await rename(`${file}.partial`, file);
+    writeFileSync(`${file}.partial`, JSON.stringify({ image, references } satisfies ImageRecord));
+    renameSync(`${file}.partial`, file);
     utimesSync(file, lastUsed / 1000, lastUsed / 1000);
     this.#known.set(image.digest, { image, references, lastUsed });
   }
