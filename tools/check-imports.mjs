@@ -9,7 +9,7 @@ const packages = join(dirname(fileURLToPath(import.meta.url)), "../packages");
 const WIRES = {
   server: ["bucket", "control", "edge", "engine", "registry", "workers"],
   cli: ["build", "server"],
-  testkit: ["server", "build"],
+  testkit: ["build", "engine", "server"],
 };
 const TEST_ONLY = /\.test\.ts$|(^|\/)(testing|test-support|fixtures?)(\/|[-.])|fixture-/;
 
