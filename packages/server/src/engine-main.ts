@@ -2,18 +2,24 @@ import { accessSync, constants } from "node:fs";
 import { join } from "node:path";
 import { DirectoryBucketReader } from "@longshore/bucket";
 import { LongshoreError } from "@longshore/contract";
-import { BucketImageSource, openEngine } from "@longshore/engine";
+import { BucketImageSource, imagesFrom, openEngine, RegistryImageSource } from "@longshore/engine";
 import { log } from "./log.js";
 import { runChild } from "./process/child.js";
 import { openFilesLimit } from "./process/open-files.js";
+import { readRegistries } from "./registries.js";
 
 const DAY_MS = 24 * 60 * 60_000;
 
 runChild("engine", async ({ settings, runDirectory }) => {
+  const own = new BucketImageSource(new DirectoryBucketReader(join(settings.data, "bucket")));
+  const others = await RegistryImageSource.open({
+    directory: join(settings.data, "engine", "pulled"),
+    registries: readRegistries(settings.registries),
+  });
   const open = await openEngine({
     dataDirectory: join(settings.data, "engine"),
     runDirectory,
-    images: new BucketImageSource(new DirectoryBucketReader(join(settings.data, "bucket"))),
+    images: imagesFrom(own, others),
     runtime: findProgram(settings.runtime),
     poolDepth: settings.pool,
     snapshotTtlMs: settings.snapshotDays * DAY_MS,

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { isAbsolute, join, resolve } from "node:path";
 import { isErrno, LongshoreError } from "@longshore/contract";
 import { z } from "zod";
+import { registriesSchema } from "./registries.js";
 
 const port = z.number().int().min(0).max(65_535);
 
@@ -37,6 +38,8 @@ const schema = z.strictObject({
   country: z.string().length(2).default("XX"),
   location: z.string().default("local"),
   region: z.string().default("local"),
+  /** Registries other than the installation's own, by host: credentials and how to reach them. Only in the configuration file. */
+  registries: registriesSchema.default({}),
 });
 
 export type Settings = z.infer<typeof schema>;
