@@ -57,7 +57,7 @@ test("a full disk at push: it is said, the old version serves on, and with room 
   writeFileSync(join(app.path, "www/large"), randomBytes(IMAGE_BYTES));
   const { code, stdout, stderr } = await platform.wrangler(app.path, ["deploy"]);
   assert.notEqual(code, 0);
-  assert.match(`${stdout}${stderr}`, /disk is full[\s\S]*Free some space/);
+  assert.match(`${stdout}${stderr}`, /disk is full[\s\S]*Free some space/, platform.logs());
   assert.equal(await served(), "first version\n");
 
   await system("mount", "-o", "remount,size=100m", disk);

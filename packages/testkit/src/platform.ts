@@ -189,6 +189,7 @@ export class Platform implements AsyncDisposable {
       const left = leftovers(this.data);
       const logs = this.logs();
       for (const { pid } of processesOf(this.data)) process.kill(pid, "SIGKILL");
+      rmSync(runDirectory(this.data), { recursive: true, force: true });
       throw new Error(`The platform was not ended cleanly. What was left:\n${left.join("\n")}\n${logs}`, { cause: error });
     } finally {
       rmSync(this.#home, { recursive: true, force: true });
