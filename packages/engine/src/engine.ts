@@ -240,6 +240,13 @@ export class ContainerEngine implements Engine {
     while (this.#cleanups.size > 0) await Promise.all(this.#cleanups);
   }
 
+  /** Makes no more sandboxes and removes those that wait. Containers run on, for the next engine to take back. */
+  async leave(): Promise<void> {
+    await this.#pool.close();
+    await this.settled();
+    await Promise.all([...this.tenants.values()].map((tenant) => tenant[Symbol.asyncDispose]()));
+  }
+
   /** Ends every container and leaves nothing: for the end of the whole installation's run, not for a restart of the engine. */
   async shutdown(): Promise<void> {
     await Promise.all(

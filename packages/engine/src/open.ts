@@ -108,8 +108,8 @@ export async function openEngine(settings: EngineSettings): Promise<OpenEngine> 
     },
     async [Symbol.asyncDispose]() {
       await close();
+      await engine.leave();
       exits[Symbol.dispose]();
-      await Promise.all([...engine.tenants.values()].map((tenant) => tenant[Symbol.asyncDispose]()));
       egress[Symbol.dispose]();
     },
   };
