@@ -41,6 +41,8 @@ async function assertRefusedApp(platform: Platform, app: AppDirectory, message: 
   assert.match(said, message);
   assert.equal(await served(platform), "first version\n");
   assert.deepEqual(await platform.instances(APP), before);
+  // wrangler uploads the Worker before it builds the image: what fails later leaves the new code with the old container, as it does elsewhere.
+  if (!said.includes("Building image")) assert.notEqual(await (await platform.fetch(APP, "/code")).text(), "second");
 }
 
 test("a Dockerfile that fails: the step is named, and its output is there", async (platform) => {

@@ -13,8 +13,9 @@ export interface Shot {
 
 export interface LoadReport {
   readonly requests: number;
+  /** The longest that a request took, in milliseconds. */
   readonly maxMs: number;
-  /** The longest that each kind of request took, in milliseconds. */
+  /** What went wrong, one line for each request that was not answered right. */
   readonly failures: readonly string[];
 }
 
