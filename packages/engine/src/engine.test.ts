@@ -209,3 +209,25 @@ test("a shut gate keeps containers; after shutdown nothing is left", async (t) =
   assert.deepEqual(await open.engine.parts.host.cgroups.ids(), []);
   await assert.rejects(client.instances(), (error) => error instanceof LongshoreError && error.code === "UNAVAILABLE");
 });
+
+test("a signal that asks for no end reaches the program, which goes on running", async (t) => {
+  const h = await harness(t);
+  const open = await h.open();
+  try {
+    await open.engine.putTenant(tenant());
+    const socket = open.engine.socketPath("web");
+    const Cmd = ["sh", "-c", "trap 'echo reloaded' USR1; httpd -p 127.0.0.1:8080 -h /www; while :; do sleep 0.01; done"];
+    const { name, ingress } = await startContainer(socket, 1, { Cmd });
+    assert.equal((await fetchThrough(ingress, 8080)).status, 200);
+    assert.equal((await docker(socket, "POST", `/containers/${name}/kill?signal=SIGUSR1`)).status, 204);
+    const [info] = await open.engine.instances();
+    const deadline = Date.now() + 10_000;
+    while (!(await open.engine.logs(info?.id ?? "", 10)).includes("reloaded")) {
+      assert.ok(Date.now() < deadline, "the program was not told");
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    assert.equal((await open.engine.instances())[0]?.status, "running");
+  } finally {
+    await open.shutdown();
+  }
+});

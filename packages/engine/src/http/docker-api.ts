@@ -1,3 +1,4 @@
+import { constants } from "node:os";
 import { LongshoreError } from "@longshore/contract";
 import { z } from "zod";
 import { certificateRoute } from "../egress/certificate-route.js";
@@ -105,7 +106,9 @@ function containerRoutes(engine: ContainerEngine, tenant: TenantHost): Route[] {
         requireOpenGate(tenant);
         const instance = find(name);
         const signal = signalNamed(query.get("signal") ?? "SIGTERM");
-        if (!(await freezeBySignal(engine, instance, signal))) engine.stop(instance, signal, "signal");
+        if (await freezeBySignal(engine, instance, signal)) return { status: 204 };
+        if (isTerminating(signal)) engine.stop(instance, signal, "signal");
+        else instance.notify(signal);
         return { status: 204 };
       },
     },
@@ -162,6 +165,13 @@ function parseCreate(body: unknown): z.infer<typeof createBody> {
   const parsed = createBody.safeParse(body);
   if (parsed.success) return parsed.data;
   throw new LongshoreError("INVALID_INPUT", `The container cannot be created: ${z.prettifyError(parsed.error)}`, { cause: parsed.error });
+}
+
+/** Signals that ask a process to end. Any other is between the Worker and its program, which goes on running. */
+function isTerminating(signal: NodeJS.Signals | number): boolean {
+  const { SIGHUP, SIGINT, SIGQUIT, SIGKILL, SIGTERM } = constants.signals;
+  const number = typeof signal === "number" ? signal : constants.signals[signal];
+  return [SIGHUP, SIGINT, SIGQUIT, SIGKILL, SIGTERM].includes(number);
 }
 
 /** Errors: `INVALID_INPUT` for what is not a signal. */

@@ -131,7 +131,13 @@ export class Instance {
     else if (this.status === "frozen") this.#move("thaw");
   }
 
-  /** Sends a signal. With a terminating one, `reason` is what the exit will be put down to. Returns false when the process has ended. */
+  /** Sends a signal that asks for no end. Returns false when the process has ended. */
+  notify(signal: NodeJS.Signals | number): boolean {
+    this.wake();
+    return this.live && signalProcess(this.record.process, signal);
+  }
+
+  /** Sends a signal that asks the process to end; `reason` is what the exit will be put down to. Returns false when the process has ended. */
   signal(signal: NodeJS.Signals | number, reason: ExitReason): boolean {
     if (!this.live) return false;
     const wasFrozen = this.status === "frozen";
