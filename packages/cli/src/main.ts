@@ -5,11 +5,12 @@ import { doctorCommand } from "./commands/doctor.js";
 import { downCommand } from "./commands/down.js";
 import { envCommand } from "./commands/env.js";
 import { imageCommand } from "./commands/image.js";
+import { logsCommand } from "./commands/logs.js";
 import { statusCommand } from "./commands/status.js";
 import { upCommand } from "./commands/up.js";
 import { runWrangler } from "./wrangler/run.js";
 
-const COMMANDS: readonly Command[] = [upCommand, downCommand, statusCommand, doctorCommand, imageCommand, envCommand];
+const COMMANDS: readonly Command[] = [upCommand, downCommand, statusCommand, logsCommand, doctorCommand, imageCommand, envCommand];
 
 const standardOutput: Output = {
   print: (text) => void process.stdout.write(`${text}\n`),

@@ -2,6 +2,7 @@ export type { Bucket, BucketObject, ObjectInfo, PutOptions } from "./bucket.js";
 export type { ContainerClass, Engine, ExitReason, ExitRecord, InstanceInfo, InstanceStatus, Tenant } from "./engine.js";
 export { type ErrorCode, isErrno, LongshoreError, type LongshoreErrorOptions, STATUS_OF_CODE, toLongshoreError } from "./errors.js";
 export { INSTANCE_TYPES, type InstanceSize, instanceSize } from "./instance-types.js";
+export type { LogLine, LogQuery, LogSource } from "./logs.js";
 export {
   BLOBS_PREFIX,
   blobKey,

@@ -3,17 +3,21 @@ import {
   type ErrorCode,
   type ExitReason,
   type InstanceInfo,
+  type LogLine,
+  type LogQuery,
+  type LogSource,
   LongshoreError,
   STATUS_OF_CODE,
   type Tenant,
 } from "@longshore/contract";
 import { Client } from "undici";
+import { LineCutter } from "./log/lines.js";
 
 /** Unpacking a large image is the longest thing that an engine is asked to do, apart from waiting for a container to stop. */
 const REQUEST_DEADLINE_MS = 20 * 60_000;
 
 /** The engine of this machine, over its admin socket. Errors keep their codes; an engine that is away is `UNAVAILABLE`. */
-export class EngineClient implements Engine {
+export class EngineClient implements Engine, LogSource {
   readonly #socket: string;
   readonly #tenantSocket: (tenant: string) => string;
 
@@ -58,6 +62,22 @@ export class EngineClient implements Engine {
     return (await this.#request("GET", `/instances/${id}/logs?tail=${tail}`)) as string[];
   }
 
+  async *readLogs(query: LogQuery, signal?: AbortSignal): AsyncGenerator<LogLine> {
+    const client = new Client("http://engine", { socketPath: this.#socket, bodyTimeout: 0 });
+    try {
+      const path = `/logs?query=${encodeURIComponent(JSON.stringify(query))}`;
+      const { statusCode, body } = await client.request({ method: "GET", path, ...(signal === undefined ? {} : { signal }) });
+      if (statusCode >= 300) throw errorFrom((await body.json()) as { code?: string; message?: string });
+      const cutter = new LineCutter();
+      for await (const chunk of body) for (const line of cutter.cut(chunk as Buffer)) yield JSON.parse(line.toString("utf8")) as LogLine;
+    } catch (cause) {
+      if (signal?.aborted === true) return;
+      throw cause instanceof LongshoreError ? cause : unavailable(cause);
+    } finally {
+      client.destroy().catch(ignoreClosed);
+    }
+  }
+
   socketPath(tenant: string): string {
     return this.#tenantSocket(tenant);
   }
@@ -75,15 +95,19 @@ export class EngineClient implements Engine {
       throw errorFrom(JSON.parse(text));
     } catch (cause) {
       if (cause instanceof LongshoreError) throw cause;
-      throw new LongshoreError("UNAVAILABLE", "The container engine does not answer.", {
-        cause,
-        hint: "It restarts by itself; try again in a moment.",
-      });
+      throw unavailable(cause);
     } finally {
       // Not awaited: the answer is complete.
       client.destroy().catch(ignoreClosed);
     }
   }
+}
+
+function unavailable(cause: unknown): LongshoreError {
+  return new LongshoreError("UNAVAILABLE", "The container engine does not answer.", {
+    cause,
+    hint: "It restarts by itself; try again in a moment.",
+  });
 }
 
 function ignoreClosed(): void {

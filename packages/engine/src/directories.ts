@@ -37,6 +37,11 @@ export class EngineDirectories {
     return join(this.data, "logs");
   }
 
+  /** Logs of instances that are gone. */
+  get endedLogs(): string {
+    return join(this.data, "logs-ended");
+  }
+
   get tenants(): string {
     return join(this.data, "tenants");
   }

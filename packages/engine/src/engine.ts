@@ -1,11 +1,12 @@
 import { randomUUID } from "node:crypto";
-import { rm } from "node:fs/promises";
-import { join } from "node:path";
 import {
   type ContainerClass,
   type Engine,
   type ExitReason,
   type InstanceInfo,
+  type LogLine,
+  type LogQuery,
+  type LogSource,
   LongshoreError,
   type Tenant,
   toLongshoreError,
@@ -23,6 +24,8 @@ import { exitReason } from "./instance/exit.js";
 import { Freezer } from "./instance/freezer.js";
 import { Instance, type InstanceSandbox } from "./instance/instance.js";
 import type { InstanceRecord, RecordStore } from "./instance/record.js";
+import { applicationLog } from "./log/application-log.js";
+import type { LogKeeper } from "./log/keeper.js";
 import { LAST_LINES, tailLog } from "./log/tail.js";
 import { SandboxPool } from "./sandbox/pool.js";
 import { createSandbox, removeSandbox, type Sandbox, type SandboxHost } from "./sandbox/sandbox.js";
@@ -38,6 +41,7 @@ export interface EngineParts {
   readonly images: ImageStore;
   readonly records: RecordStore;
   readonly snapshots: Snapshots;
+  readonly logs: LogKeeper;
   readonly egress: EgressNetwork;
   /** Sandboxes kept ready for each class. */
   readonly poolDepth: number;
@@ -61,10 +65,12 @@ const SHUTDOWN_GRACE_MS = 3_000;
  * The containers of one host. The kernel and the records are the truth; everything here can be rebuilt from them (recovery.ts).
  * Tenants are kept by {@link TenantHost}s, which call in here.
  */
-export class ContainerEngine implements Engine {
+export class ContainerEngine implements Engine, LogSource {
   readonly parts: EngineParts;
   readonly tenants = new Map<string, TenantHost>();
   readonly byId = new Map<string, Instance>();
+  /** Told of each instance that comes into the books. */
+  readonly adopted = new Set<(instance: Instance) => void>();
   readonly #pool: SandboxPool;
   /** Pool key → what to make. */
   readonly #recipes = new Map<string, { image: PreparedImage; containerClass: ContainerClass }>();
@@ -128,7 +134,11 @@ export class ContainerEngine implements Engine {
   }
 
   async logs(id: string, tail: number): Promise<string[]> {
-    return await tailLog(join(this.parts.host.logsDirectory, this.#instance(id).record.id), tail);
+    return await tailLog(this.parts.logs.file(this.#instance(id).record.id), tail);
+  }
+
+  readLogs(query: LogQuery, signal?: AbortSignal): AsyncIterable<LogLine> {
+    return applicationLog(this, query, signal);
   }
 
   socketPath(tenant: string): string {
@@ -195,6 +205,7 @@ export class ContainerEngine implements Engine {
     });
     this.byId.set(record.id, instance);
     tenant.containers.set(record.name, instance);
+    for (const tell of this.adopted) tell(instance);
     if (record.status === "frozen") this.#freezer.reclaimLater(instance);
     return instance;
   }
@@ -289,7 +300,7 @@ export class ContainerEngine implements Engine {
 
   async #recordEnd(instance: Instance, code: number): Promise<void> {
     const { id, stopReason } = instance.record;
-    const lastLines = await tailLog(join(this.parts.host.logsDirectory, id), LAST_LINES);
+    const lastLines = await tailLog(this.parts.logs.file(id), LAST_LINES);
     const reason = exitReason(code, stopReason, this.parts.host.cgroups.oomKills(id));
     instance.end({ code, reason, at: new Date().toISOString(), lastLines });
     await removeSandbox(this.parts.host, id, undefined);
@@ -297,13 +308,14 @@ export class ContainerEngine implements Engine {
 
   async #cleanUp(id: string): Promise<void> {
     await removeSandbox(this.parts.host, id, undefined);
-    await rm(join(this.parts.host.logsDirectory, id), { force: true });
+    await this.parts.logs.discard(id);
   }
 
   async #forget(tenant: TenantHost, instance: Instance): Promise<void> {
     const { id, name } = instance.record;
     this.byId.delete(id);
     if (tenant.containers.get(name) === instance) tenant.containers.delete(name);
+    await this.parts.logs.keep(instance.record);
     await this.#cleanUp(id);
     await this.parts.records.remove(id);
   }

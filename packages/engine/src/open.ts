@@ -15,12 +15,14 @@ import { adminRoutes } from "./http/admin-api.js";
 import { dockerRoutes } from "./http/docker-api.js";
 import { execHijackRoutes, execRoutes } from "./http/exec-routes.js";
 import { hijackHandler } from "./http/hijack.js";
+import { logRoutes } from "./http/log-routes.js";
 import { routesHandler } from "./http/router.js";
 import { ImageCollector } from "./image/collector.js";
 import { ImageStore } from "./image/store.js";
 import type { ImageSource } from "./image/types.js";
 import { ExitWatch } from "./instance/exit-watch.js";
 import { RecordStore } from "./instance/record.js";
+import { LogKeeper } from "./log/keeper.js";
 import { recover } from "./recovery.js";
 import { DEFAULT_CAPABILITIES } from "./sandbox/oci-spec.js";
 import type { SandboxHost } from "./sandbox/sandbox.js";
@@ -96,6 +98,7 @@ export async function openEngine(settings: EngineSettings): Promise<OpenEngine> 
     rmSync(directories.adminSocket, { force: true });
     space[Symbol.dispose]();
     expiry[Symbol.dispose]();
+    engine.parts.logs[Symbol.dispose]();
   };
   return {
     engine,
@@ -144,6 +147,7 @@ async function buildParts(settings: EngineSettings, directories: EngineDirectori
     log: settings.log,
     egress,
     host,
+    logs: await LogKeeper.open(directories),
     snapshots: await Snapshots.open(directories.snapshots, host),
   };
 }
@@ -200,7 +204,14 @@ async function serveTenant(
   host: TenantHost,
 ): Promise<void> {
   const execs = new ExecRegistry(engine.parts.host);
-  const server = createServer(routesHandler([...dockerRoutes(engine, host), ...execRoutes(execs, (name) => host.container(name))]));
+  const find = (name: string) => host.container(name);
+  const server = createServer(
+    routesHandler([
+      ...dockerRoutes(engine, host),
+      ...execRoutes(execs, find),
+      ...logRoutes((one) => engine.parts.logs.file(one.record.id), find),
+    ]),
+  );
   server.on("upgrade", hijackHandler(execHijackRoutes(execs)));
   host.serve(await listen(settings, directories.tenantSocket(host.config.id), server));
 }

@@ -1,8 +1,8 @@
-import { readdir, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { readdir } from "node:fs/promises";
 import { isErrno } from "@longshore/contract";
 import type { ContainerEngine } from "./engine.js";
 import type { InstanceRecord } from "./instance/record.js";
+import { logOf } from "./log/rotation.js";
 import { NetworkNamespace } from "./network/namespace.js";
 import { removeSandbox } from "./sandbox/sandbox.js";
 import { isAlive } from "./sys/process.js";
@@ -79,5 +79,5 @@ async function sweep(engine: ContainerEngine, known: ReadonlySet<string>): Promi
     if (live || id.includes(".")) continue;
     await removeSandbox(host, id, undefined).catch((error: unknown) => log("sweeping a sandbox failed", { id, error: String(error) }));
   }
-  for (const id of await readdir(host.logsDirectory)) if (!known.has(id)) await rm(join(host.logsDirectory, id), { force: true });
+  for (const id of new Set((await readdir(host.logsDirectory)).map(logOf))) if (!known.has(id)) await engine.parts.logs.discard(id);
 }

@@ -1,11 +1,12 @@
-import type { Engine, ExitReason, Tenant } from "@longshore/contract";
-import type { Route } from "./router.js";
+import type { Engine, ExitReason, LogQuery, LogSource, Tenant } from "@longshore/contract";
+import type { Answer, Exchange, Route } from "./router.js";
+import { writeTo } from "./write.js";
 
 /**
  * The engine as the server on the same machine calls it: the {@link Engine} interface over a unix socket that only root and the server can open.
  * Its callers are ours, so bodies are taken at their word.
  */
-export function adminRoutes(engine: Engine): Route[] {
+export function adminRoutes(engine: Engine & LogSource): Route[] {
   return [
     {
       method: "PUT",
@@ -66,10 +67,25 @@ export function adminRoutes(engine: Engine): Route[] {
         return { status: 204 };
       },
     },
+    { method: "GET", path: /^\/logs$/, handle: async (exchange) => await sendLines(engine, exchange) },
     {
       method: "GET",
       path: /^\/instances\/([^/]+)\/logs$/,
       handle: async ({ parameters: [id = ""], query }) => ({ status: 200, body: await engine.logs(id, Number(query.get("tail") ?? 100)) }),
     },
   ];
+}
+
+/** One JSON document per line, for as long as the reader wants them. */
+async function sendLines(engine: LogSource, { query, response }: Exchange): Promise<Answer> {
+  const gone = new AbortController();
+  response.once("close", () => gone.abort());
+  response.writeHead(200, { "content-type": "application/x-ndjson" });
+  response.flushHeaders();
+  for await (const line of engine.readLogs(JSON.parse(query.get("query") ?? "{}") as LogQuery, gone.signal)) {
+    if (response.destroyed) break;
+    await writeTo(response, `${JSON.stringify(line)}\n`);
+  }
+  response.end();
+  return { status: 200 };
 }

@@ -17,6 +17,8 @@ export interface RuntimeCommand {
   readonly options: readonly string[];
 }
 
+/** Of a container's output at most this much, and one full file before it, stays on the disk (log/rotation.ts). */
+const LOG_FILE_BYTES = 8 * 1024 * 1024;
 /** Creating one sandbox takes tens of milliseconds; a runtime that hangs must not hold a place for ever. */
 const CREATE_DEADLINE_MS = 20_000;
 
@@ -29,7 +31,7 @@ export async function createUnderConmon(input: ConmonInput): Promise<number> {
     cwd: input.bundle,
     // fd 3 is conmon's report: `{"data": <pid>}`, or a negative number and the runtime's message.
     stdio: ["ignore", "ignore", "pipe", "pipe"],
-    env: { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", _OCI_SYNCPIPE: "3" },
+    env: { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", TZ: "UTC", _OCI_SYNCPIPE: "3" },
     timeout: CREATE_DEADLINE_MS,
   });
   const report = child.stdio[3] as NodeJS.ReadableStream;
@@ -64,6 +66,8 @@ function conmonArguments({ id, bundle, logFile, exitsDirectory, runtime: { progr
     ...["--runtime", program, ...options.flatMap((option) => ["--runtime-arg", option])],
     ...["--bundle", bundle, "--container-pidfile", `${bundle}/pid`],
     ...["--exit-dir", exitsDirectory, "--log-path", `k8s-file:${logFile}`, "--log-level", "error", "--full-attach"],
+    // Without a sync at each rotation, which would hold the container up for as long as the disk takes.
+    ...["--log-size-max", String(LOG_FILE_BYTES), "--no-sync-log"],
   ];
 }
 

@@ -8,6 +8,7 @@ import type { Place } from "../egress/place.js";
 import { readInRoot } from "../image/root.js";
 import type { PreparedImage } from "../image/types.js";
 import { type Identity, resolveUser } from "../image/user.js";
+import { beginLog } from "../log/rotation.js";
 import { NetworkNamespace } from "../network/namespace.js";
 import { makeFifo } from "../sys/libc.js";
 import { identify, type ProcessIdentity, signalProcess } from "../sys/process.js";
@@ -122,6 +123,7 @@ async function assemble(
       exitsDirectory: host.exitsDirectory,
       runtime: host.runtime,
     });
+    beginLog(join(host.logsDirectory, id));
     const network = NetworkNamespace.ofProcess(pid);
     await host.egress?.connect(id, pid);
     await runtime(host.runtime, ["start", id]);

@@ -1,0 +1,78 @@
+import { join } from "node:path";
+import { type LogLine, type LogQuery, LongshoreError } from "@longshore/contract";
+import { EngineClient, EngineDirectories } from "@longshore/engine";
+import { dataDirectory, readPresence, runDirectory } from "@longshore/server";
+import { type Command, text } from "../command.js";
+
+const DEFAULT_TAIL = 100;
+/** Enough of an id to tell instances apart. */
+const SHORT_ID = 8;
+const UNIT_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+export const logsCommand: Command = {
+  name: "logs",
+  summary: "show what containers wrote: logs <application>",
+  help: `Usage: longshore logs <application> [--follow] [--tail <n>|all] [--since <time>] [--instance <id>] [--data <dir>] [--json]
+
+Shows the standard output and standard error of an application's containers in order of time, those that are gone included. An application is named
+by its Worker, or by its container application's name or id. Without --tail: the last ${DEFAULT_TAIL} lines, or all since --since.
+
+  -f, --follow      go on with what is written from now on, until Ctrl-C
+  -n, --tail        the last so many lines, or all
+      --since       30s, 15m, 2h, 1d, or a time such as 2026-01-31T12:00:00Z
+      --instance    only this instance, by the beginning of its id
+      --json        one JSON document per line
+
+Examples:
+  longshore logs hello --follow
+  longshore logs hello --since 15m --json`,
+  options: {
+    data: { type: "string" },
+    json: { type: "boolean" },
+    follow: { type: "boolean", short: "f" },
+    tail: { type: "string", short: "n" },
+    since: { type: "string" },
+    instance: { type: "string" },
+  },
+  async run(values, [application], output) {
+    if (application === undefined) throw new LongshoreError("INVALID_INPUT", "Say which application's logs: longshore logs <application>.");
+    const since = sinceOf(text(values, "since"), Date.now());
+    const tail = tailOf(text(values, "tail"), since);
+    const instance = text(values, "instance");
+    const query: LogQuery = {
+      application,
+      ...(tail === undefined ? {} : { tail }),
+      ...(since === undefined ? {} : { since }),
+      ...(instance === undefined ? {} : { instance }),
+      follow: values.follow === true,
+    };
+    const data = dataDirectory(text(values, "data"));
+    readPresence(data);
+    const directories = new EngineDirectories(join(data, "engine"), runDirectory(data));
+    const engine = new EngineClient(directories.adminSocket, (tenant) => directories.tenantSocket(tenant));
+    const stop = new AbortController();
+    process.once("SIGINT", () => stop.abort());
+    for await (const line of engine.readLogs(query, stop.signal)) output.print(values.json === true ? JSON.stringify(line) : shown(line));
+    return 0;
+  },
+};
+
+function shown({ at, instance, stream, text: words }: LogLine): string {
+  return `${at.slice(0, "2026-01-31T12:00:00.000".length)}Z ${instance.slice(0, SHORT_ID)} ${stream === "stderr" ? "!" : "|"} ${words}`;
+}
+
+/** Lines before now, in ms since 1970. Errors: `INVALID_INPUT`. */
+export function sinceOf(value: string | undefined, now: number): number | undefined {
+  if (value === undefined) return undefined;
+  const [, amount, unit = ""] = /^(\d+)([smhd])$/.exec(value) ?? [];
+  const at = amount === undefined ? Date.parse(value) : now - Number(amount) * (UNIT_MS[unit] ?? 0);
+  if (Number.isFinite(at)) return at;
+  throw new LongshoreError("INVALID_INPUT", `"${value}" is not a time.`, { hint: "Write 30s, 15m, 2h, 1d, or 2026-01-31T12:00:00Z." });
+}
+
+function tailOf(value: string | undefined, since: number | undefined): number | undefined {
+  if (value === "all") return undefined;
+  if (value === undefined) return since === undefined ? DEFAULT_TAIL : undefined;
+  if (/^\d+$/.test(value)) return Number(value);
+  throw new LongshoreError("INVALID_INPUT", `"${value}" is not a number of lines.`, { hint: 'Write a number, or "all".' });
+}
