@@ -231,3 +231,24 @@ test("a signal that asks for no end reaches the program, which goes on running",
     await open.shutdown();
   }
 });
+
+test("a program without a handler for SIGTERM ends on it, and nothing but its own output is in the log", async (t) => {
+  const h = await harness(t);
+  const open = await h.open();
+  try {
+    await open.engine.putTenant(tenant());
+    const socket = open.engine.socketPath("web");
+    const { name, ingress } = await startContainer(socket, 1);
+    assert.equal((await fetchThrough(ingress, 8080)).status, 200);
+    const [info] = await open.engine.instances();
+    await docker(socket, "POST", `/containers/${name}/kill?signal=SIGTERM`);
+    assert.equal((await docker(socket, "POST", `/containers/${name}/wait`)).body.StatusCode, 143);
+    assert.deepEqual(await open.engine.logs(info?.id ?? "", 10), []);
+    // Before there is a program to tell, the signal waits for it.
+    const early = await startContainer(socket, 2);
+    await docker(socket, "POST", `/containers/${early.name}/kill?signal=SIGTERM`);
+    assert.equal((await docker(socket, "POST", `/containers/${early.name}/wait`)).body.StatusCode, 143);
+  } finally {
+    await open.shutdown();
+  }
+});

@@ -1,8 +1,9 @@
+import { constants } from "node:os";
 import type { ExitReason, ExitRecord, InstanceInfo, InstanceStatus } from "@longshore/contract";
 import { LongshoreError } from "@longshore/contract";
 import type { NetworkNamespace } from "../network/namespace.js";
 import type { LateCommand } from "../sandbox/late-command.js";
-import { signalProcess } from "../sys/process.js";
+import { firstChild, isAlive, signalProcess } from "../sys/process.js";
 import type { InstanceRecord } from "./record.js";
 import { type InstanceEvent, nextStatus } from "./state.js";
 
@@ -22,6 +23,7 @@ export interface InstanceSandbox {
   launch?(command: LateCommand): void;
 }
 
+const CHILD_RETRY_MS = 2;
 /** Applications that open no port get their quota after this time. */
 const BOOST_MS = 20_000;
 
@@ -134,7 +136,7 @@ export class Instance {
   /** Sends a signal that asks for no end. Returns false when the process has ended. */
   notify(signal: NodeJS.Signals | number): boolean {
     this.wake();
-    return this.live && signalProcess(this.record.process, signal);
+    return this.live && this.#deliver(signal);
   }
 
   /** Sends a signal that asks the process to end; `reason` is what the exit will be put down to. Returns false when the process has ended. */
@@ -145,7 +147,7 @@ export class Instance {
       this.record.stopReason ??= reason;
       this.#move("stop");
     }
-    const sent = signalProcess(this.record.process, signal);
+    const sent = this.#deliver(signal);
     // Only now: what is killed in its sleep does not run again before.
     if (wasFrozen) this.#actions.setFrozen(this.record.id, false);
     return sent;
@@ -159,6 +161,19 @@ export class Instance {
     this.#boost.abort();
     this.#sandbox.network?.[Symbol.dispose]();
     this.#resolveExited(exit);
+  }
+
+  /**
+   * The program is the shim's child (sandbox/late-command.ts); a kill is for all. In the millisecond before there is a child the signal has to wait:
+   * the kernel would drop it.
+   */
+  #deliver(signal: NodeJS.Signals | number): boolean {
+    if (signal === "SIGKILL" || signal === constants.signals.SIGKILL) return signalProcess(this.record.process, "SIGKILL");
+    const program = firstChild(this.record.process);
+    if (program !== undefined) return signalProcess(program, signal);
+    if (!this.live || !isAlive(this.record.process)) return false;
+    setTimeout(() => this.#deliver(signal), CHILD_RETRY_MS).unref();
+    return true;
   }
 
   #throttle(): void {

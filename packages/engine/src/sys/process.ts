@@ -25,6 +25,17 @@ export function isAlive(process: ProcessIdentity): boolean {
   return identify(process.pid)?.startTime === process.startTime;
 }
 
+/** The oldest child of a process; `undefined` when it has none, or is gone. */
+export function firstChild({ pid }: ProcessIdentity): ProcessIdentity | undefined {
+  try {
+    const [child] = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ");
+    return child === undefined || child === "" ? undefined : identify(Number(child));
+  } catch (error) {
+    if (isErrno(error, "ENOENT") || isErrno(error, "ESRCH")) return undefined;
+    throw error;
+  }
+}
+
 /** Sends a signal to exactly this process. Returns false when it has ended. */
 export function signalProcess(target: ProcessIdentity, signal: NodeJS.Signals | number): boolean {
   if (!isAlive(target)) return false;
