@@ -68,6 +68,11 @@ export class EngineDirectories {
     return join(this.run, "engine.sock");
   }
 
+  /** Root's own, for the `docker` command. */
+  get dockerSocket(): string {
+    return join(this.run, "docker.sock");
+  }
+
   tenantSocket(tenant: string): string {
     return join(this.run, `t-${tenant}.sock`);
   }

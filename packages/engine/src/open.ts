@@ -12,6 +12,7 @@ import { EgressNetwork, type EgressOptions, type EgressSettings } from "./egress
 import { ContainerEngine, type Log } from "./engine.js";
 import { ExecRegistry } from "./exec/registry.js";
 import { adminRoutes } from "./http/admin-api.js";
+import { dockerSocketRoutes, findContainer } from "./http/docker/socket-routes.js";
 import { dockerRoutes } from "./http/docker-api.js";
 import { execHijackRoutes, execRoutes } from "./http/exec-routes.js";
 import { hijackHandler } from "./http/hijack.js";
@@ -84,6 +85,7 @@ export async function openEngine(settings: EngineSettings): Promise<OpenEngine> 
   const expiry = expireSnapshots(engine, settings.snapshotTtlMs ?? SNAPSHOT_TTL_MS);
   const exits = new ExitWatch(directories.exits, (id, code) => engine.processEnded(id, code));
   await exits.start();
+  const docker = await serveDocker(directories, engine);
   const admin = await listen(settings, directories.adminSocket, createServer(routesHandler(adminRoutes(engine))));
   const collector = new ImageCollector(
     engine.parts.images,
@@ -93,6 +95,9 @@ export async function openEngine(settings: EngineSettings): Promise<OpenEngine> 
   void engine.refreshPool().then(() => collector.start());
   const close = async () => {
     collector[Symbol.dispose]();
+    docker.close();
+    docker.closeAllConnections();
+    rmSync(directories.dockerSocket, { force: true });
     admin.close();
     admin.closeAllConnections();
     rmSync(directories.adminSocket, { force: true });
@@ -216,8 +221,18 @@ async function serveTenant(
   host.serve(await listen(settings, directories.tenantSocket(host.config.id), server));
 }
 
+/** The socket for the `docker` command: every application's containers, so nobody but root may open it. */
+async function serveDocker(directories: EngineDirectories, engine: ContainerEngine): Promise<Server> {
+  const execs = new ExecRegistry(engine.parts.host);
+  const find = (text: string) => findContainer(engine, text);
+  const logs = logRoutes((one) => engine.parts.logs.file(one.record.id), find);
+  const server = createServer(routesHandler([...dockerSocketRoutes(engine), ...execRoutes(execs, find), ...logs]));
+  server.on("upgrade", hijackHandler(execHijackRoutes(execs)));
+  return await listen({}, directories.dockerSocket, server);
+}
+
 /** Listens on a unix socket that root and the socket owner can open; what an engine that was killed left of it is replaced. */
-async function listen(settings: EngineSettings, path: string, server: Server): Promise<Server> {
+async function listen(settings: Pick<EngineSettings, "socketOwner">, path: string, server: Server): Promise<Server> {
   rmSync(path, { force: true });
   mkdirSync(join(path, ".."), { recursive: true });
   await new Promise<void>((resolve, reject) => {

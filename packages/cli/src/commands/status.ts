@@ -1,5 +1,7 @@
+import { join } from "node:path";
 import { LongshoreError } from "@longshore/contract";
-import { dataDirectory, type Presence, readPresence } from "@longshore/server";
+import { EngineDirectories } from "@longshore/engine";
+import { dataDirectory, type Presence, readPresence, runDirectory } from "@longshore/server";
 import { z } from "zod";
 import { type Command, text } from "../command.js";
 
@@ -20,7 +22,9 @@ Example:
   longshore status --json`,
   options: { data: { type: "string" }, json: { type: "boolean" } },
   async run(values, _words, output) {
-    const presence = readPresence(dataDirectory(text(values, "data")));
+    const data = dataDirectory(text(values, "data"));
+    const presence = readPresence(data);
+    const { dockerSocket } = new EngineDirectories(join(data, "engine"), runDirectory(data));
     const account = `/accounts/${presence.accountId}`;
     const [workers, containers] = await Promise.all([
       get(presence, `${account}/workers/scripts`, scripts),
@@ -28,13 +32,14 @@ Example:
     ]);
     const { token: _secret, ...facts } = presence;
     if (values.json === true) {
-      output.print(JSON.stringify({ ...facts, workers: workers.result, containers: containers.result }, undefined, 2));
+      output.print(JSON.stringify({ ...facts, dockerSocket, workers: workers.result, containers: containers.result }, undefined, 2));
       return 0;
     }
     output.print(`Longshore runs since ${presence.startedAt} (process ${presence.pid}).
   Applications   ${presence.edgeUrl}
   API            ${presence.apiUrl}
-  Registry       ${presence.registryHost}`);
+  Registry       ${presence.registryHost}
+  Docker socket  ${dockerSocket}  (root's: DOCKER_HOST=unix://${dockerSocket} docker ps)`);
     for (const { id } of workers.result) output.print(`Worker ${id}: ${presence.edgeUrl.replace("<name>", id)}`);
     for (const { name, version, instances, image } of containers.result)
       output.print(`Containers ${name}: version ${version}, ${instances} running, ${image}`);

@@ -80,9 +80,10 @@ export function adminRoutes(engine: Engine & LogSource): Route[] {
 async function sendLines(engine: LogSource, { query, response }: Exchange): Promise<Answer> {
   const gone = new AbortController();
   response.once("close", () => gone.abort());
+  const lines = engine.readLogs(JSON.parse(query.get("query") ?? "{}") as LogQuery, gone.signal);
   response.writeHead(200, { "content-type": "application/x-ndjson" });
   response.flushHeaders();
-  for await (const line of engine.readLogs(JSON.parse(query.get("query") ?? "{}") as LogQuery, gone.signal)) {
+  for await (const line of lines) {
     if (response.destroyed) break;
     await writeTo(response, `${JSON.stringify(line)}\n`);
   }

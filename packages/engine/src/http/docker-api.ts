@@ -138,7 +138,8 @@ function started(instance: Instance): Answer {
   return { status: 204 };
 }
 
-function inspect({ record }: Instance): Record<string, unknown> {
+/** A container as Docker inspects it, as far as workerd looks. */
+export function inspect({ record }: Instance): Record<string, unknown> {
   const running = record.status !== "created" && record.status !== "exited";
   return {
     Id: record.id,
@@ -175,7 +176,7 @@ function isTerminating(signal: NodeJS.Signals | number): boolean {
 }
 
 /** Errors: `INVALID_INPUT` for what is not a signal. */
-function signalNamed(text: string): NodeJS.Signals | number {
+export function signalNamed(text: string): NodeJS.Signals | number {
   const number = Number(text);
   if (Number.isInteger(number) && number > 0 && number <= 64) return number;
   if (/^(SIG)?[A-Z0-9+-]{2,10}$/.test(text)) return (text.startsWith("SIG") ? text : `SIG${text}`) as NodeJS.Signals;

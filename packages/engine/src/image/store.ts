@@ -62,6 +62,11 @@ export class ImageStore {
     return this.#layers.directory;
   }
 
+  /** All images that are unpacked, with the names they were asked for by. */
+  list(): { readonly image: PreparedImage; readonly references: readonly string[] }[] {
+    return [...this.#known.values()];
+  }
+
   /** An image that is already unpacked, by manifest digest. */
   prepared(digest: string): PreparedImage | undefined {
     return this.#known.get(digest)?.image;

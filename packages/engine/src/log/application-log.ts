@@ -1,4 +1,4 @@
-import type { LogLine, LogQuery } from "@longshore/contract";
+import { type LogLine, type LogQuery, LongshoreError } from "@longshore/contract";
 import type { ContainerEngine } from "../engine.js";
 import type { Instance } from "../instance/instance.js";
 import { type LogSelection, readLog } from "./read.js";
@@ -13,10 +13,20 @@ interface Source {
 
 /**
  * The output of all instances of an application in order of time, those that are gone first of all. Followed, what is written from now on comes as
- * it is written, from instances that start later too.
+ * it is written, from instances that start later too. Errors: `NOT_FOUND` when nothing has that name.
  */
-export async function* applicationLog(engine: ContainerEngine, query: LogQuery, signal?: AbortSignal): AsyncGenerator<LogLine> {
+export function applicationLog(engine: ContainerEngine, query: LogQuery, signal?: AbortSignal): AsyncGenerator<LogLine> {
   const wanted = matcher(engine, query);
+  const known = [...engine.tenants.keys()].includes(query.application) || classesNamed(engine, query.application).length > 0;
+  if (!known && !engine.parts.logs.ended.instances().some(wanted)) {
+    throw new LongshoreError("NOT_FOUND", `There is no application "${query.application}".`, {
+      hint: "Name it by its Worker, or by its container application's name or id.",
+    });
+  }
+  return lines(engine, query, wanted, signal);
+}
+
+async function* lines(engine: ContainerEngine, query: LogQuery, wanted: Matcher, signal?: AbortSignal): AsyncGenerator<LogLine> {
   const live = [...engine.byId.values()].filter(({ record }) => wanted(record));
   const ended = engine.parts.logs.ended.instances().filter(wanted);
   const sources = [
@@ -40,7 +50,7 @@ export async function* applicationLog(engine: ContainerEngine, query: LogQuery, 
 async function* followed(
   engine: ContainerEngine,
   live: readonly Instance[],
-  wanted: (record: Instance["record"]) => boolean,
+  wanted: Matcher,
   since: number,
   signal?: AbortSignal,
 ): AsyncGenerator<LogLine> {
@@ -135,11 +145,14 @@ function sourceOf(engine: ContainerEngine, { record }: Instance): Source {
   };
 }
 
-function matcher(engine: ContainerEngine, { application, instance = "" }: LogQuery) {
-  const named = [...engine.tenants.values()]
-    .flatMap((tenant) => tenant.config.classes)
-    .filter((each) => each.applicationName === application);
-  const ids = new Set([application, ...named.map((each) => each.applicationId)]);
-  return (record: { readonly id: string; readonly tenant: string; readonly applicationId: string }) =>
-    (record.tenant === application || ids.has(record.applicationId)) && record.id.startsWith(instance);
+type Matcher = (record: { readonly id: string; readonly tenant: string; readonly applicationId: string }) => boolean;
+
+function matcher(engine: ContainerEngine, { application, instance = "" }: LogQuery): Matcher {
+  const ids = new Set([application, ...classesNamed(engine, application).map(({ applicationId }) => applicationId)]);
+  return ({ id, tenant, applicationId }) => (tenant === application || ids.has(applicationId)) && id.startsWith(instance);
+}
+
+function classesNamed(engine: ContainerEngine, name: string) {
+  const classes = [...engine.tenants.values()].flatMap((tenant) => tenant.config.classes);
+  return classes.filter(({ applicationName, applicationId }) => applicationName === name || applicationId === name);
 }

@@ -5,7 +5,7 @@ import { request } from "node:http";
 import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
 import { test } from "node:test";
-import type { LogLine } from "@longshore/contract";
+import { type LogLine, LongshoreError } from "@longshore/contract";
 import { EngineClient } from "../client.js";
 import { docker } from "../testing/docker-client.js";
 import { type RunningEngine, runningEngine } from "../testing/running-engine.js";
@@ -107,7 +107,7 @@ test("an application's log: all instances in order, those that are gone too, ove
     (await collect({ application: "web", tail: 1 })).map((line) => line.text),
     ["three"],
   );
-  assert.deepEqual(await collect({ application: "somebody-else" }), []);
+  await assert.rejects(collect({ application: "somebody-else" }), (error) => error instanceof LongshoreError && error.code === "NOT_FOUND");
   assert.deepEqual(
     (await collect({ application: "web", instance: lines[1]?.instance ?? "" })).map((line) => line.text),
     ["two"],

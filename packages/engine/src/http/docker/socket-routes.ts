@@ -1,0 +1,118 @@
+import { LongshoreError } from "@longshore/contract";
+import type { ContainerEngine } from "../../engine.js";
+import type { Instance } from "../../instance/instance.js";
+import type { TenantHost } from "../../tenant/tenant-host.js";
+import { signalNamed } from "../docker-api.js";
+import type { Answer, Route } from "../router.js";
+import { daemonRoutes } from "./daemon-routes.js";
+import { details, friendlyName, summary } from "./describe.js";
+import { containerFilter } from "./filters.js";
+import { imageRoutes } from "./image-routes.js";
+
+const NAME = "([A-Za-z0-9][A-Za-z0-9_.-]*)";
+/** As Docker's own `stop` waits. */
+const STOP_GRACE_S = 10;
+
+/**
+ * The Docker API for whoever looks after the machine: all applications' containers, to be looked at, looked into and stopped with the `docker`
+ * command. Root's alone. Containers are made by applications, not here.
+ */
+export function dockerSocketRoutes(engine: ContainerEngine): Route[] {
+  return [...daemonRoutes(engine), ...imageRoutes(engine), ...containerRoutes(engine)];
+}
+
+/**
+ * A container by its id or the beginning of it, by the name that `docker ps` shows, or by workerd's.
+ * Errors: `NOT_FOUND`, `CONFLICT` when it could be several.
+ */
+export function findContainer(engine: ContainerEngine, text: string): Instance {
+  const all = [...engine.byId.values()];
+  const exact = all.find((one) => [one.record.id, one.record.name, friendlyName(engine, one)].includes(text));
+  if (exact !== undefined) return exact;
+  const [first, second] = all.filter(({ record }) => record.id.startsWith(text));
+  if (first === undefined) throw new LongshoreError("NOT_FOUND", `No such container: ${text}`);
+  if (second !== undefined)
+    throw new LongshoreError("CONFLICT", `Several containers' ids begin with ${text}.`, { hint: "Write more of it." });
+  return first;
+}
+
+function containerRoutes(engine: ContainerEngine): Route[] {
+  const path = (rest: string) => new RegExp(`^/containers/${NAME}${rest}$`);
+  const find = (text = "") => findContainer(engine, text);
+  return [
+    {
+      method: "GET",
+      path: /^\/containers\/json$/,
+      handle: ({ query }) => {
+        const wanted = containerFilter(query.get("filters"));
+        const all = ["1", "true"].includes(query.get("all") ?? "") || /"status"/.test(query.get("filters") ?? "");
+        const shown = [...engine.byId.values()].filter(({ live }) => live || all).map((one) => summary(engine, one));
+        return { status: 200, body: shown.filter(wanted).reverse() };
+      },
+    },
+    { method: "GET", path: path("/json"), handle: ({ parameters: [text] }) => ({ status: 200, body: details(engine, find(text)) }) },
+    {
+      method: "POST",
+      path: /^\/containers\/create$/,
+      handle: ({ request }) => {
+        request.resume();
+        throw new LongshoreError("UNSUPPORTED", "Containers are started by their applications, not over this socket.", {
+          hint: "Deploy an application with longshore deploy.",
+        });
+      },
+    },
+    {
+      method: "POST",
+      path: path("/wait"),
+      handle: async ({ parameters: [text] }) => ({ status: 200, body: { StatusCode: (await find(text).exited).code } }),
+    },
+    {
+      method: "POST",
+      path: path("/kill"),
+      handle: ({ parameters: [text], query }) => {
+        const instance = running(find(text));
+        engine.stop(instance, signalNamed(query.get("signal") ?? "SIGKILL"), "signal");
+        return { status: 204 };
+      },
+    },
+    {
+      method: "POST",
+      path: path("/stop"),
+      handle: async ({ parameters: [text], query }) => await stop(engine, find(text), query.get("t")),
+    },
+    {
+      method: "DELETE",
+      path: path(""),
+      handle: async ({ parameters: [text], query }) => {
+        const instance = find(text);
+        if (instance.live && !["1", "true"].includes(query.get("force") ?? "")) {
+          throw new LongshoreError("CONFLICT", `The container ${text} is ${instance.status}.`, {
+            hint: "Stop it first, or remove it with --force.",
+          });
+        }
+        await engine.remove(ownerOf(engine, instance), instance);
+        return { status: 204 };
+      },
+    },
+  ];
+}
+
+async function stop(engine: ContainerEngine, instance: Instance, seconds: string | null): Promise<Answer> {
+  if (!instance.live) return { status: 304 };
+  const grace = Number(seconds ?? STOP_GRACE_S);
+  if (!Number.isFinite(grace) || grace < 0) throw new LongshoreError("INVALID_INPUT", `"${seconds}" is not a number of seconds.`);
+  engine.stop(instance, "SIGTERM", "signal", grace * 1000);
+  await instance.exited;
+  return { status: 204 };
+}
+
+function running(instance: Instance): Instance {
+  if (instance.live) return instance;
+  throw new LongshoreError("CONFLICT", `The container ${instance.record.id} is not running.`);
+}
+
+function ownerOf(engine: ContainerEngine, { record }: Instance): TenantHost {
+  const tenant = engine.tenants.get(record.tenant);
+  if (tenant === undefined) throw new LongshoreError("NOT_FOUND", `The application ${record.tenant} of the container is gone.`);
+  return tenant;
+}
