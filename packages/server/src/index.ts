@@ -1,3 +1,4 @@
+export { type EngineAccess, engineAccess } from "./engine-access.js";
 export { installationIdentity } from "./installation/identity.js";
 export { type Presence, readPresence } from "./installation/presence.js";
 export { dataDirectory, readSettings, runDirectory, type SettingName, type Settings } from "./settings.js";

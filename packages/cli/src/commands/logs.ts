@@ -1,7 +1,5 @@
-import { join } from "node:path";
 import { type LogLine, type LogQuery, LongshoreError } from "@longshore/contract";
-import { EngineClient, EngineDirectories } from "@longshore/engine";
-import { dataDirectory, readPresence, runDirectory } from "@longshore/server";
+import { dataDirectory, engineAccess, readPresence } from "@longshore/server";
 import { type Command, text } from "../command.js";
 
 const DEFAULT_TAIL = 100;
@@ -48,11 +46,10 @@ Examples:
     };
     const data = dataDirectory(text(values, "data"));
     readPresence(data);
-    const directories = new EngineDirectories(join(data, "engine"), runDirectory(data));
-    const engine = new EngineClient(directories.adminSocket, (tenant) => directories.tenantSocket(tenant));
     const stop = new AbortController();
     process.once("SIGINT", () => stop.abort());
-    for await (const line of engine.readLogs(query, stop.signal)) output.print(values.json === true ? JSON.stringify(line) : shown(line));
+    for await (const line of engineAccess(data).logs.readLogs(query, stop.signal))
+      output.print(values.json === true ? JSON.stringify(line) : shown(line));
     return 0;
   },
 };

@@ -1,7 +1,5 @@
-import { join } from "node:path";
 import { LongshoreError } from "@longshore/contract";
-import { EngineDirectories } from "@longshore/engine";
-import { dataDirectory, type Presence, readPresence, runDirectory } from "@longshore/server";
+import { dataDirectory, engineAccess, type Presence, readPresence } from "@longshore/server";
 import { z } from "zod";
 import { type Command, text } from "../command.js";
 
@@ -24,7 +22,7 @@ Example:
   async run(values, _words, output) {
     const data = dataDirectory(text(values, "data"));
     const presence = readPresence(data);
-    const { dockerSocket } = new EngineDirectories(join(data, "engine"), runDirectory(data));
+    const { dockerSocket } = engineAccess(data);
     const account = `/accounts/${presence.accountId}`;
     const [workers, containers] = await Promise.all([
       get(presence, `${account}/workers/scripts`, scripts),
