@@ -106,7 +106,7 @@ export class Exec {
     }
     const directory = join(sandbox, `x${this.id.slice(0, 12)}`);
     mkdirSync(directory, { mode: 0o700 });
-    const io = openIo(this.request.terminal, directory);
+    const io = openIo(this.request.terminal, directory, size !== undefined);
     try {
       const consoleSize = size === undefined ? {} : { consoleSize: { height: size.rows, width: size.columns } };
       const { runtime } = this.host;

@@ -2,6 +2,7 @@ import { closeSync } from "node:fs";
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
 import { LongshoreError } from "@longshore/contract";
 import { frame } from "../http/frames.js";
 import { bytesAvailable, closePipe, makePipe, type Pipe, pipeStream } from "../sys/pipe.js";
@@ -34,8 +35,8 @@ export interface ExecIo {
 }
 
 /** `directory` is the exec's own. */
-export function openIo(terminal: boolean, directory: string): ExecIo {
-  return terminal ? new TerminalIo(join(directory, "tty")) : new PipeIo();
+export function openIo(terminal: boolean, directory: string, sized: boolean): ExecIo {
+  return terminal ? new TerminalIo(join(directory, "tty"), sized) : new PipeIo();
 }
 
 /** Three pipes; output is framed, so that one connection carries both streams. */
@@ -95,15 +96,20 @@ const RECEIVE_DEADLINE_MS = 10_000;
 /** A wait for the terminal looks this often whether the runtime still lives; it usually ends within milliseconds. */
 const RECEIVE_SLICE_MS = 100;
 
+const SIZE_LOOK_MS = 1;
+
 /** A terminal: one raw stream in both directions. */
 class TerminalIo implements ExecIo {
   readonly stdio = ["ignore", "ignore"] as const;
   readonly runtimeArguments: readonly string[];
   readonly #socket: ConsoleSocket;
+  /** The runtime was told a first size. */
+  readonly #sized: boolean;
   #terminal: Terminal | undefined;
   #copy: OutputCopy | undefined;
 
-  constructor(path: string) {
+  constructor(path: string, sized: boolean) {
+    this.#sized = sized;
     this.#socket = new ConsoleSocket(path);
     this.runtimeArguments = ["--tty", "--console-socket", path];
   }
@@ -115,6 +121,8 @@ class TerminalIo implements ExecIo {
     }
     this.#socket[Symbol.dispose]();
     if (this.#terminal === undefined) throw new LongshoreError("INTERNAL", "The OCI runtime made no terminal.");
+    // The runtime sets the first size last of all, and would set it over one that a client asks for meanwhile.
+    while (this.#sized && !this.#terminal.hasSize() && !signal.aborted && Date.now() < deadline) await delay(SIZE_LOOK_MS);
   }
 
   attach(client: ExecClient | undefined): void {

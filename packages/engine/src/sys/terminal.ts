@@ -11,6 +11,7 @@ const ioctlSize = libcFunction("int ioctl(int fd, unsigned long request, const v
 const F_SETFL = 4;
 const F_DUPFD_CLOEXEC = 1030;
 const O_RDWR_NONBLOCK = 0o4002;
+const TIOCGWINSZ = 0x5413;
 const TIOCSWINSZ = 0x5414;
 const TIOCGPTPEER = 0x5441;
 /** O_RDWR, O_NOCTTY, O_CLOEXEC. */
@@ -69,6 +70,12 @@ export class Terminal {
     size.writeUInt16LE(rows, 0);
     size.writeUInt16LE(columns, 2);
     if (this.#own.open && ioctlSize(this.#own.fd, TIOCSWINSZ, size) !== 0) throw new SystemCallError("ioctl", "TIOCSWINSZ");
+  }
+
+  /** False for a terminal whose size nobody has set yet. */
+  hasSize(): boolean {
+    const size = Buffer.alloc(8);
+    return this.#own.open && ioctlSize(this.#own.fd, TIOCGWINSZ, size) === 0 && size.readUInt16LE(0) > 0;
   }
 
   close(): void {
