@@ -67,7 +67,8 @@ test("a terminal through the docker command", { skip: absent }, async () => {
     timeout: 20_000,
   });
   const [stdout, [code]] = await Promise.all([text(child.stdout), once(child, "close")]);
-  assert.match(stdout, /^\/dev\/pts\/\d\r\n/);
+  // Where script shows the end of its own input varies.
+  assert.match(stdout, /\/dev\/pts\/\d\r\n/);
   assert.equal(code, 5);
   assert.equal((await docker(engine.socket, "GET", "/info")).status, 404);
 });
