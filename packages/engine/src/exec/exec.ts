@@ -108,13 +108,12 @@ export class Exec {
     mkdirSync(directory, { mode: 0o700 });
     const io = openIo(this.request.terminal, directory, size !== undefined);
     try {
-      const consoleSize = size === undefined ? {} : { consoleSize: { height: size.rows, width: size.columns } };
       const { runtime } = this.host;
       const { pid, process, ended } = await spawnInContainer(
         runtime,
         record.id,
         directory,
-        { ...spec, ...consoleSize, args: command.argv },
+        { ...spec, args: size === undefined ? command.argv : withFirstSize(command.argv, size) },
         io,
       );
       this.#state = { name: "running", pid, process, io };
@@ -142,4 +141,13 @@ export class Exec {
     this.lastUsed = Date.now();
     this.#resolveEnded(exitCode);
   }
+}
+
+/**
+ * The command behind a step that gives its terminal the first size. The OCI runtime would set it from outside, at a time of its own: the command
+ * might look before, and a size that a client asks for meanwhile would be lost.
+ */
+function withFirstSize(argv: readonly string[], { rows, columns }: TerminalSize): string[] {
+  const script = `/.longshore/busybox stty rows ${rows} cols ${columns}; exec "$@"`;
+  return ["/.longshore/busybox", "sh", "-c", script, "sh", ...argv];
 }

@@ -103,7 +103,7 @@ class TerminalIo implements ExecIo {
   readonly stdio = ["ignore", "ignore"] as const;
   readonly runtimeArguments: readonly string[];
   readonly #socket: ConsoleSocket;
-  /** The runtime was told a first size. */
+  /** The command begins by giving its terminal a size. */
   readonly #sized: boolean;
   #terminal: Terminal | undefined;
   #copy: OutputCopy | undefined;
@@ -121,7 +121,7 @@ class TerminalIo implements ExecIo {
     }
     this.#socket[Symbol.dispose]();
     if (this.#terminal === undefined) throw new LongshoreError("INTERNAL", "The OCI runtime made no terminal.");
-    // The runtime sets the first size last of all, and would set it over one that a client asks for meanwhile.
+    // A client's size must come after the first one.
     while (this.#sized && !this.#terminal.hasSize() && !signal.aborted && Date.now() < deadline) await delay(SIZE_LOOK_MS);
   }
 

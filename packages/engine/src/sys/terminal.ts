@@ -75,7 +75,7 @@ export class Terminal {
   /** False for a terminal whose size nobody has set yet. */
   hasSize(): boolean {
     const size = Buffer.alloc(8);
-    return this.#own.open && ioctlSize(this.#own.fd, TIOCGWINSZ, size) === 0 && size.readUInt16LE(0) > 0;
+    return this.#own.open && ioctlSize(this.#own.fd, TIOCGWINSZ, size) === 0 && size.readUInt16LE(0) > 0 && size.readUInt16LE(2) > 0;
   }
 
   close(): void {
