@@ -33,12 +33,15 @@ test("everything that a Worker can ask of ctx.container.exec", async () => {
   assert.equal((await exec(["sleep", "1000"], { kill: 15 })).exitCode, 143);
   assert.equal((await exec(["sleep", "1000"], { abortAfterMs: 100 })).exitCode, 137);
 
-  const terminal = await exec(["sh", "-c", "read line; stty size; exit 4"], {
-    // The size is changed at once: the command waits for its line.
-    options: { pty: { cols: 101, rows: 31 } },
-    input: { text: "go\n", times: 1 },
-    size: [90, 50],
-  });
+  const terminal = await exec(
+    ["sh", "-c", `read line; for n in $(seq 500); do [ "$(stty size)" = "50 90" ] && break; sleep 0.01; done; stty size; exit 4`],
+    {
+      // The size is changed at once. workerd sends it on a connection of its own, so that the line may arrive before.
+      options: { pty: { cols: 101, rows: 31 } },
+      input: { text: "go\n", times: 1 },
+      size: [90, 50],
+    },
+  );
   assert.match(terminal.stdout, /50 90\r\n/);
   assert.equal(terminal.exitCode, 4);
 
