@@ -44,7 +44,7 @@ export interface SpecInput {
   readonly seccomp: Record<string, unknown>;
 }
 
-/** The shim waits for one line on its fifo, then becomes the command that was written meanwhile: environment and arguments arrive late. */
+/** The shim waits for one line on its fifo, then runs the command that was written meanwhile as its child: environment and arguments arrive late. */
 const SHIM_COMMAND = ["/.longshore/busybox", "sh", "-c", "read -r _ </.longshore/f; . /.longshore/go"];
 
 /**

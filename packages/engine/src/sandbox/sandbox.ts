@@ -58,7 +58,7 @@ export interface Sandbox {
   readonly network: NetworkNamespace;
   /** Its place in the outbound network, if there is one. */
   readonly place: Place | undefined;
-  /** Lets the waiting process become the command. No process is spawned for it. */
+  /** Lets the waiting shim run the command. The engine spawns nothing for it. */
   launch(command: LateCommand): void;
   /** Closes the files that are held for a sandbox that is never launched. Its process then ends by itself; {@link removeSandbox} removes the rest. */
   abandon(): void;
