@@ -1,6 +1,4 @@
-import { randomUUID } from "node:crypto";
 import {
-  type ContainerClass,
   type Engine,
   type ExitReason,
   type InstanceInfo,
@@ -15,21 +13,17 @@ import type { EngineDirectories } from "./directories.js";
 import type { Caller } from "./egress/connection.js";
 import type { EgressNetwork } from "./egress/egress-network.js";
 import { imagesInUse } from "./image/collector.js";
-import { prepareFor } from "./image/fit.js";
-import { executableInRoot } from "./image/root.js";
 import type { ImageStore, ImagesInUse } from "./image/store.js";
-import type { PreparedImage } from "./image/types.js";
-import { instanceCommand, instanceEnvironment } from "./instance/environment.js";
 import { exitReason } from "./instance/exit.js";
 import { Freezer } from "./instance/freezer.js";
 import { Instance, type InstanceSandbox } from "./instance/instance.js";
+import { type CreateRequest, newRecord } from "./instance/new-record.js";
 import type { InstanceRecord, RecordStore } from "./instance/record.js";
 import { applicationLog } from "./log/application-log.js";
 import type { LogKeeper } from "./log/keeper.js";
 import { LAST_LINES, tailLog } from "./log/tail.js";
-import { SandboxPool } from "./sandbox/pool.js";
-import { createSandbox, removeSandbox, type Sandbox, type SandboxHost } from "./sandbox/sandbox.js";
-import type { RestoreRequest } from "./snapshot/restore-request.js";
+import type { SandboxHost } from "./sandbox/sandbox.js";
+import { SandboxSupply } from "./sandbox/supply.js";
 import type { Snapshots } from "./snapshot/snapshots.js";
 import { parseContainerName, type TenantHost } from "./tenant/tenant-host.js";
 
@@ -48,13 +42,6 @@ export interface EngineParts {
   readonly log: Log;
 }
 
-/** What the Docker API's create asks for. */
-export interface CreateRequest {
-  readonly command: readonly string[];
-  readonly environment: readonly string[];
-  readonly restore?: RestoreRequest | undefined;
-}
-
 /** A container gets this long between SIGTERM and SIGKILL (spec 12, container shutdown). */
 export const STOP_GRACE_MS = 15 * 60_000;
 
@@ -71,9 +58,7 @@ export class ContainerEngine implements Engine, LogSource {
   readonly byId = new Map<string, Instance>();
   /** Told of each instance that comes into the books. */
   readonly adopted = new Set<(instance: Instance) => void>();
-  readonly #pool: SandboxPool;
-  /** Pool key → what to make. */
-  readonly #recipes = new Map<string, { image: PreparedImage; containerClass: ContainerClass }>();
+  readonly #sandboxes: SandboxSupply;
   readonly #freezer: Freezer;
   readonly #cleanups = new Set<Promise<void>>();
   #openTenant: (tenant: Tenant) => Promise<TenantHost>;
@@ -82,11 +67,7 @@ export class ContainerEngine implements Engine, LogSource {
     this.parts = parts;
     this.#openTenant = (tenant) => openTenant(this, tenant);
     this.#freezer = new Freezer(parts.host.cgroups, (error) => parts.log("memory could not be reclaimed", { error: String(error) }));
-    this.#pool = new SandboxPool({
-      create: (key) => this.#createPooled(key),
-      remove: (sandbox) => this.#removeSandbox(sandbox),
-      failed: (key, error) => parts.log("a sandbox could not be made ahead", { key, error: String(error) }),
-    });
+    this.#sandboxes = new SandboxSupply({ ...parts, cleanUp: (id) => this.#cleanUp(id) });
   }
 
   async putTenant(tenant: Tenant): Promise<void> {
@@ -147,11 +128,7 @@ export class ContainerEngine implements Engine, LogSource {
 
   /** Images that must stay on this host. */
   imagesInUse(): ImagesInUse {
-    return imagesInUse(
-      this.tenants.values(),
-      this.byId.values(),
-      [...this.#recipes.values()].map(({ image }) => image),
-    );
+    return imagesInUse(this.tenants.values(), this.byId.values(), this.#sandboxes.images);
   }
 
   /** Whose outbound connections a sandbox's are; `undefined` while it is nobody's. */
@@ -179,16 +156,16 @@ export class ContainerEngine implements Engine, LogSource {
     try {
       const { containerClass, durableObjectId } = parseContainerName(tenant.config, name);
       using _place = tenant.reserve(name, containerClass);
-      const sandbox = await this.#sandboxFor(tenant, containerClass, request.restore);
-      const record = this.#record(tenant, name, containerClass, durableObjectId, sandbox, request);
-      const missing = missingExecutable(sandbox, record);
-      if (missing !== undefined) {
-        await this.#removeSandbox(sandbox);
-        throw missing;
+      const sandbox = await this.#sandboxes.take(tenant.config.id, containerClass, request.restore);
+      try {
+        const record = newRecord({ tenant: tenant.config.id, name, durableObjectId, containerClass }, sandbox, request);
+        this.parts.records.write(record);
+        if (previous !== undefined) void this.#tracked(this.#forget(tenant, previous));
+        return this.adopt(tenant, record, sandbox);
+      } catch (error) {
+        await this.#sandboxes.abandon(sandbox);
+        throw error;
       }
-      this.parts.records.write(record);
-      if (previous !== undefined) void this.#tracked(this.#forget(tenant, previous));
-      return this.adopt(tenant, record, sandbox);
     } catch (error) {
       // workerd does not pass the answer on in full; whoever connects to the container next is told.
       tenant.failures.set(name, toLongshoreError(error, `Starting the container ${name}`));
@@ -222,38 +199,23 @@ export class ContainerEngine implements Engine, LogSource {
   /** A process under conmon has ended: a container's, or that of a sandbox still in the pool. */
   processEnded(id: string, code: number): void {
     const instance = this.byId.get(id);
-    if (instance === undefined) this.#pool.discard(id);
-    void this.#tracked(instance === undefined ? this.#cleanUp(id) : this.#recordEnd(instance, code));
+    void this.#tracked(instance === undefined ? this.#sandboxes.discard(id) : this.#recordEnd(instance, code));
   }
 
   /** Sets what the pool keeps ready from the tenants' classes. Images that are not unpacked yet are unpacked first. */
   async refreshPool(): Promise<void> {
-    const wanted = [];
-    this.#recipes.clear();
-    for (const tenant of this.tenants.values()) {
-      for (const containerClass of tenant.config.classes) {
-        const image = await prepareFor(this.parts.images, containerClass).catch((error: unknown) => {
-          this.parts.log("an image is not ready", { image: containerClass.image, error: String(error) });
-          return undefined;
-        });
-        if (image === undefined) continue;
-        const key = poolKey(image, containerClass);
-        this.#recipes.set(key, { image, containerClass });
-        wanted.push({ key, depth: Math.min(this.parts.poolDepth, containerClass.maxInstances) });
-      }
-    }
-    await this.#pool.want(wanted);
+    await this.#sandboxes.keepReady([...this.tenants.values()].flatMap(({ config }) => config.classes));
   }
 
   /** Resolves when the pool is full and every ended container is cleaned up. */
   async settled(): Promise<void> {
-    await this.#pool.filled();
+    await this.#sandboxes.filled();
     while (this.#cleanups.size > 0) await Promise.all(this.#cleanups);
   }
 
   /** Makes no more sandboxes and removes those that wait. Containers run on, for the next engine to take back. */
   async leave(): Promise<void> {
-    await this.#pool.close();
+    await this.#sandboxes.close();
     await this.settled();
     await Promise.all([...this.tenants.values()].map((tenant) => tenant[Symbol.asyncDispose]()));
   }
@@ -263,19 +225,10 @@ export class ContainerEngine implements Engine, LogSource {
     await Promise.all(
       [...this.tenants.values()].flatMap((tenant) => [...tenant.containers.values()].map((instance) => this.#finish(tenant, instance))),
     );
-    await this.#pool.close();
+    await this.#sandboxes.close();
     await this.settled();
     await this.parts.host.cgroups.removeParent();
     await Promise.all([...this.tenants.values()].map((tenant) => tenant[Symbol.asyncDispose]()));
-  }
-
-  async #sandboxFor(tenant: TenantHost, containerClass: ContainerClass, restore: RestoreRequest | undefined): Promise<Sandbox> {
-    const image = await prepareFor(this.parts.images, containerClass);
-    // What is restored is part of the file system, which a sandbox that is ready has already.
-    const ready = restore === undefined ? this.#pool.take(poolKey(image, containerClass)) : undefined;
-    if (ready !== undefined) return ready;
-    const restored = this.parts.snapshots.resolve(tenant.config.id, restore, image.digest);
-    return await createSandbox(this.parts.host, randomUUID(), image, containerClass.size, restored);
   }
 
   /** Ends a container as the machine's own shutdown would: asked first, and not for long. */
@@ -287,27 +240,16 @@ export class ContainerEngine implements Engine, LogSource {
     await this.remove(tenant, instance);
   }
 
-  async #createPooled(key: string): Promise<Sandbox> {
-    const recipe = this.#recipes.get(key);
-    if (recipe === undefined) throw new LongshoreError("NOT_FOUND", `No class needs a sandbox of ${key} any more.`);
-    return await createSandbox(this.parts.host, randomUUID(), recipe.image, recipe.containerClass.size);
-  }
-
-  async #removeSandbox(sandbox: Sandbox): Promise<void> {
-    sandbox.abandon();
-    await this.#cleanUp(sandbox.id);
-  }
-
   async #recordEnd(instance: Instance, code: number): Promise<void> {
     const { id, stopReason } = instance.record;
     const lastLines = await tailLog(this.parts.logs.file(id), LAST_LINES);
     const reason = exitReason(code, stopReason, this.parts.host.cgroups.oomKills(id));
     instance.end({ code, reason, at: new Date().toISOString(), lastLines });
-    await removeSandbox(this.parts.host, id, undefined);
+    await this.#sandboxes.release(id);
   }
 
   async #cleanUp(id: string): Promise<void> {
-    await removeSandbox(this.parts.host, id, undefined);
+    await this.#sandboxes.release(id);
     await this.parts.logs.discard(id);
   }
 
@@ -328,44 +270,6 @@ export class ContainerEngine implements Engine, LogSource {
     this.#cleanups.delete(tracked);
   }
 
-  #record(
-    tenant: TenantHost,
-    name: string,
-    containerClass: ContainerClass,
-    durableObjectId: string,
-    sandbox: Sandbox,
-    request: CreateRequest,
-  ): InstanceRecord {
-    const { config } = sandbox.image;
-    return {
-      id: sandbox.id,
-      name,
-      tenant: tenant.config.id,
-      namespaceId: containerClass.namespaceId,
-      durableObjectId,
-      applicationId: containerClass.applicationId,
-      version: containerClass.version,
-      vcpu: containerClass.size.vcpu,
-      image: containerClass.image,
-      imageDigest: sandbox.image.digest,
-      createdAt: new Date().toISOString(),
-      argv: instanceCommand(config, request.command),
-      environment: instanceEnvironment({
-        image: config,
-        home: sandbox.identity.home,
-        hostname: sandbox.id.slice(0, 12),
-        requested: request.environment,
-        containerClass,
-        instanceId: sandbox.id,
-        durableObjectId,
-      }),
-      process: sandbox.process,
-      ...(sandbox.place === undefined ? {} : { place: sandbox.place.number }),
-      ...(request.restore === undefined ? {} : { restored: request.restore }),
-      status: "created",
-    };
-  }
-
   #tenant(id: string): TenantHost {
     const tenant = this.tenants.get(id);
     if (tenant === undefined) throw new LongshoreError("NOT_FOUND", `The engine has no tenant "${id}".`);
@@ -377,21 +281,4 @@ export class ContainerEngine implements Engine, LogSource {
     if (instance === undefined) throw new LongshoreError("NOT_FOUND", `There is no container instance ${id}.`);
     return instance;
   }
-}
-
-function poolKey(image: PreparedImage, { size }: ContainerClass): string {
-  return `${image.digest} ${size.vcpu}/${size.memoryMib}/${size.diskMb}`;
-}
-
-/** Found before the start, so that the answer can say which file is missing rather than "exited with 127". */
-function missingExecutable(sandbox: Sandbox, record: InstanceRecord): LongshoreError | undefined {
-  const [program] = record.argv;
-  const hint = "Correct ENTRYPOINT or CMD in the Dockerfile, or `entrypoint` in the Container class, and deploy again.";
-  if (program === undefined)
-    return new LongshoreError("INVALID_INPUT", `The image ${record.image} has no ENTRYPOINT and no CMD.`, { hint });
-  const { workingDirectory } = sandbox.image.config;
-  if (executableInRoot(`/proc/${sandbox.process.pid}/root`, program, workingDirectory, record.environment.PATH ?? "")) return undefined;
-  return new LongshoreError("INVALID_INPUT", `The entrypoint "${program}" is not an executable file in the image ${record.image}.`, {
-    hint,
-  });
 }

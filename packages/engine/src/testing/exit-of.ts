@@ -1,21 +1,17 @@
-import { watch } from "node:fs";
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { once } from "node:events";
+import { ExitWatch } from "../instance/exit-watch.js";
 
-/** The exit code that conmon reports for a sandbox. */
+/** The exit code that conmon reports for a sandbox; fails after 30 s. */
 export async function exitOf(exitsDirectory: string, id: string): Promise<number> {
-  const signal = AbortSignal.timeout(30_000);
-  const read = async () => await readFile(join(exitsDirectory, id), "utf8").catch(() => "");
-  const watcher = watch(exitsDirectory);
-  try {
-    for (let content = await read(); ; content = await read()) {
-      if (content !== "") return Number(content);
-      await new Promise((resolve, reject) => {
-        watcher.once("change", resolve);
-        signal.addEventListener("abort", () => reject(new Error("no exit code after 30 s")));
-      });
-    }
-  } finally {
-    watcher.close();
-  }
+  const ended = new EventTarget();
+  let exitCode: number | undefined;
+  using exits = new ExitWatch(exitsDirectory, (reported, code) => {
+    if (reported !== id) return;
+    exitCode = code;
+    ended.dispatchEvent(new Event("ended"));
+  });
+  await exits.start();
+  if (exitCode === undefined) await once(ended, "ended", { signal: AbortSignal.timeout(30_000) });
+  if (exitCode === undefined) throw new Error(`${id} ended without an exit code`);
+  return exitCode;
 }

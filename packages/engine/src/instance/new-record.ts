@@ -1,0 +1,68 @@
+import { type ContainerClass, LongshoreError } from "@longshore/contract";
+import { executableInRoot } from "../image/root.js";
+import type { Sandbox } from "../sandbox/sandbox.js";
+import type { RestoreRequest } from "../snapshot/restore-request.js";
+import { instanceCommand, instanceEnvironment } from "./environment.js";
+import type { InstanceRecord } from "./record.js";
+
+/** What the Docker API's create asks for. */
+export interface CreateRequest {
+  readonly command: readonly string[];
+  readonly environment: readonly string[];
+  readonly restore?: RestoreRequest | undefined;
+}
+
+/** Whose container it is. */
+export interface InstanceOwner {
+  readonly tenant: string;
+  readonly name: string;
+  readonly durableObjectId: string;
+  readonly containerClass: ContainerClass;
+}
+
+/**
+ * The record of a container that gets this sandbox: what it will run, with which environment, and where it is.
+ * Errors: `INVALID_INPUT` when there is nothing to run, or the sandbox's file system does not have it: found before the start, so that the answer
+ * can say which file is missing rather than "exited with 127".
+ */
+export function newRecord(owner: InstanceOwner, sandbox: Sandbox, request: CreateRequest): InstanceRecord {
+  const { containerClass, durableObjectId } = owner;
+  const { config } = sandbox.image;
+  const record: InstanceRecord = {
+    id: sandbox.id,
+    name: owner.name,
+    tenant: owner.tenant,
+    namespaceId: containerClass.namespaceId,
+    durableObjectId,
+    applicationId: containerClass.applicationId,
+    version: containerClass.version,
+    vcpu: containerClass.size.vcpu,
+    image: containerClass.image,
+    imageDigest: sandbox.image.digest,
+    createdAt: new Date().toISOString(),
+    argv: instanceCommand(config, request.command),
+    environment: instanceEnvironment({
+      image: config,
+      home: sandbox.identity.home,
+      hostname: sandbox.id.slice(0, 12),
+      requested: request.environment,
+      containerClass,
+      instanceId: sandbox.id,
+      durableObjectId,
+    }),
+    process: sandbox.process,
+    ...(sandbox.place === undefined ? {} : { place: sandbox.place.number }),
+    ...(request.restore === undefined ? {} : { restored: request.restore }),
+    status: "created",
+  };
+  requireExecutable(sandbox, record);
+  return record;
+}
+
+function requireExecutable(sandbox: Sandbox, { argv: [program], environment, image }: InstanceRecord): void {
+  const hint = "Correct ENTRYPOINT or CMD in the Dockerfile, or `entrypoint` in the Container class, and deploy again.";
+  if (program === undefined) throw new LongshoreError("INVALID_INPUT", `The image ${image} has no ENTRYPOINT and no CMD.`, { hint });
+  const { workingDirectory } = sandbox.image.config;
+  if (executableInRoot(`/proc/${sandbox.process.pid}/root`, program, workingDirectory, environment.PATH ?? "")) return;
+  throw new LongshoreError("INVALID_INPUT", `The entrypoint "${program}" is not an executable file in the image ${image}.`, { hint });
+}

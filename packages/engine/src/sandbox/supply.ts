@@ -1,0 +1,107 @@
+import { randomUUID } from "node:crypto";
+import { type ContainerClass, LongshoreError } from "@longshore/contract";
+import { prepareFor } from "../image/fit.js";
+import type { ImageStore } from "../image/store.js";
+import type { PreparedImage } from "../image/types.js";
+import type { RestoreRequest } from "../snapshot/restore-request.js";
+import type { Snapshots } from "../snapshot/snapshots.js";
+import { SandboxPool } from "./pool.js";
+import { createSandbox, removeSandbox, type Sandbox, type SandboxHost } from "./sandbox.js";
+
+export interface SupplyParts {
+  readonly host: SandboxHost;
+  readonly images: ImageStore;
+  readonly snapshots: Snapshots;
+  /** Sandboxes kept ready for each class. */
+  readonly poolDepth: number;
+  readonly log: (message: string, details?: Record<string, unknown>) => void;
+  /** Removes what is left of a sandbox that nobody has used, or whose container has ended. */
+  readonly cleanUp: (id: string) => Promise<void>;
+}
+
+/** Where containers get their sandboxes: from the pool where one is ready, else made for them. */
+export class SandboxSupply {
+  readonly #parts: SupplyParts;
+  readonly #pool: SandboxPool;
+  /** Pool key → what to make. */
+  readonly #recipes = new Map<string, { image: PreparedImage; containerClass: ContainerClass }>();
+
+  constructor(parts: SupplyParts) {
+    this.#parts = parts;
+    this.#pool = new SandboxPool({
+      create: (key) => this.#createPooled(key),
+      remove: (sandbox) => this.abandon(sandbox),
+      failed: (key, error) => parts.log("a sandbox could not be made ahead", { key, error: String(error) }),
+    });
+  }
+
+  /** Images from which sandboxes are made ahead. */
+  get images(): PreparedImage[] {
+    return [...this.#recipes.values()].map(({ image }) => image);
+  }
+
+  /** Sets the classes for which sandboxes are kept ready. Images that are not unpacked yet are unpacked first; one that cannot be is logged. */
+  async keepReady(classes: Iterable<ContainerClass>): Promise<void> {
+    const wanted = [];
+    this.#recipes.clear();
+    for (const containerClass of classes) {
+      const image = await prepareFor(this.#parts.images, containerClass).catch((error: unknown) => {
+        this.#parts.log("an image is not ready", { image: containerClass.image, error: String(error) });
+        return undefined;
+      });
+      if (image === undefined) continue;
+      const key = poolKey(image, containerClass);
+      this.#recipes.set(key, { image, containerClass });
+      wanted.push({ key, depth: Math.min(this.#parts.poolDepth, containerClass.maxInstances) });
+    }
+    await this.#pool.want(wanted);
+  }
+
+  /** A sandbox for one container, which is the caller's from then on. Errors: those of preparing the image, and of making a sandbox. */
+  async take(tenant: string, containerClass: ContainerClass, restore: RestoreRequest | undefined): Promise<Sandbox> {
+    const { host, images, snapshots } = this.#parts;
+    const image = await prepareFor(images, containerClass);
+    // What is restored is part of the file system, which a sandbox that is ready has already.
+    const ready = restore === undefined ? this.#pool.take(poolKey(image, containerClass)) : undefined;
+    if (ready !== undefined) return ready;
+    const restored = snapshots.resolve(tenant, restore, image.digest);
+    return await createSandbox(host, randomUUID(), image, containerClass.size, restored);
+  }
+
+  /** Removes a sandbox that was taken, or made, and will not be used. */
+  async abandon(sandbox: Sandbox): Promise<void> {
+    sandbox.abandon();
+    await this.#parts.cleanUp(sandbox.id);
+  }
+
+  /** A sandbox has ended while it waited. */
+  async discard(id: string): Promise<void> {
+    this.#pool.discard(id);
+    await this.#parts.cleanUp(id);
+  }
+
+  /** Removes the kernel's side of a sandbox whose container has ended; what it wrote and printed is the caller's. */
+  async release(id: string): Promise<void> {
+    await removeSandbox(this.#parts.host, id, undefined);
+  }
+
+  /** Resolves when every class has its sandboxes, or cannot have them. */
+  async filled(): Promise<void> {
+    await this.#pool.filled();
+  }
+
+  /** Makes no more sandboxes, and removes those that wait. */
+  async close(): Promise<void> {
+    await this.#pool.close();
+  }
+
+  async #createPooled(key: string): Promise<Sandbox> {
+    const recipe = this.#recipes.get(key);
+    if (recipe === undefined) throw new LongshoreError("NOT_FOUND", `No class needs a sandbox of ${key} any more.`);
+    return await createSandbox(this.#parts.host, randomUUID(), recipe.image, recipe.containerClass.size);
+  }
+}
+
+function poolKey(image: PreparedImage, { size }: ContainerClass): string {
+  return `${image.digest} ${size.vcpu}/${size.memoryMib}/${size.diskMb}`;
+}
