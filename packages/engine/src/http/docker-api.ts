@@ -16,6 +16,7 @@ const NAME = "([A-Za-z0-9][A-Za-z0-9_.-]*)";
 const createBody = z.object({
   Cmd: z.array(z.string()).nullish(),
   Env: z.array(z.string()).nullish(),
+  Labels: z.record(z.string(), z.string()).nullish(),
 });
 
 /**
@@ -78,14 +79,15 @@ function containerRoutes(engine: ContainerEngine, tenant: TenantHost): Route[] {
       handle: async ({ query, body }) => {
         const name = query.get("name") ?? "";
         const content = await body();
-        const { Cmd, Env } = parseCreate(content);
+        const { Cmd, Env, Labels } = parseCreate(content);
         if (name === "") return { status: 201, body: { Id: createHelper(engine, tenant, content), Warnings: [] } };
         if (name.endsWith(SIDECAR)) {
           await tenant.openIngress(name.slice(0, -SIDECAR.length));
           return { status: 201, body: { Id: name, Warnings: [] } };
         }
         const restore = restoreRequest(engine, tenant, content);
-        const instance = await engine.create(tenant, name, { command: Cmd ?? [], environment: Env ?? [], restore });
+        const request = { command: Cmd ?? [], environment: Env ?? [], restore, labels: Labels ?? undefined };
+        const instance = await engine.create(tenant, name, request);
         return { status: 201, body: { Id: instance.record.id, Warnings: [] } };
       },
     },

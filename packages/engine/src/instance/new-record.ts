@@ -10,6 +10,7 @@ export interface CreateRequest {
   readonly command: readonly string[];
   readonly environment: readonly string[];
   readonly restore?: RestoreRequest | undefined;
+  readonly labels?: Readonly<Record<string, string>> | undefined;
 }
 
 /** Whose container it is. */
@@ -53,6 +54,7 @@ export function newRecord(owner: InstanceOwner, sandbox: Sandbox, request: Creat
     process: sandbox.process,
     ...(sandbox.place === undefined ? {} : { place: sandbox.place.number }),
     ...(request.restore === undefined ? {} : { restored: request.restore }),
+    ...(request.labels === undefined ? {} : { labels: request.labels }),
     status: "created",
   };
   requireExecutable(sandbox, record);

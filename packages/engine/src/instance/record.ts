@@ -24,6 +24,8 @@ export interface InstanceRecord {
   /** Command and environment, as they were asked for; given to the sandbox at start. */
   readonly argv: readonly string[];
   environment: Readonly<Record<string, string>>;
+  /** What whoever made it wrote on it, to find it by. */
+  readonly labels?: Readonly<Record<string, string>>;
   readonly process: ProcessIdentity;
   /** The snapshots that it was started from. */
   readonly restored?: RestoreRequest;

@@ -25,6 +25,17 @@ export function isAlive(process: ProcessIdentity): boolean {
   return identify(process.pid)?.startTime === process.startTime;
 }
 
+/** Who started a process, or who has taken it over since; `undefined` when it is gone. */
+export function parentOf(pid: number): number | undefined {
+  try {
+    const status = readFileSync(`/proc/${pid}/stat`, "utf8");
+    return Number(status.slice(status.lastIndexOf(")") + 2).split(" ")[1]);
+  } catch (error) {
+    if (isErrno(error, "ENOENT") || isErrno(error, "ESRCH")) return undefined;
+    throw error;
+  }
+}
+
 /** The oldest child of a process; `undefined` when it has none, or is gone. */
 export function firstChild({ pid }: ProcessIdentity): ProcessIdentity | undefined {
   try {

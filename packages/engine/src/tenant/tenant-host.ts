@@ -138,11 +138,17 @@ export class TenantHost implements AsyncDisposable {
   }
 }
 
-/** `workerd-[<session>-]<namespace id>-<object id>`: the only names that a tenant may use, and only with its own classes. */
+/** `workerd-[<session>-]<namespace id>-<object id>`: how workerd calls a container. `undefined` for any other name. */
+export function splitContainerName(name: string): { namespaceId: string; durableObjectId: string } | undefined {
+  const [, namespaceId, durableObjectId] = /^workerd-(?:[0-9a-f]{16}-)?([\w.-]+)-([0-9a-f]{64})$/.exec(name) ?? [];
+  return namespaceId === undefined || durableObjectId === undefined ? undefined : { namespaceId, durableObjectId };
+}
+
+/** What a tenant's container is: the only names that a tenant may use are those of its own classes. Errors: `NOT_FOUND`. */
 export function parseContainerName(tenant: Tenant, name: string): { containerClass: ContainerClass; durableObjectId: string } {
-  const match = /^workerd-(?:[0-9a-f]{16}-)?([0-9a-f]{32})-([0-9a-f]{64})$/.exec(name);
-  const containerClass = tenant.classes.find((candidate) => candidate.namespaceId === match?.[1]);
-  const durableObjectId = match?.[2];
+  const parts = splitContainerName(name);
+  const containerClass = tenant.classes.find((candidate) => candidate.namespaceId === parts?.namespaceId);
+  const durableObjectId = parts?.durableObjectId;
   if (containerClass === undefined || durableObjectId === undefined) {
     throw new LongshoreError("NOT_FOUND", `The application "${tenant.id}" has no container class for "${name}".`, {
       hint: "Deploy the application with wrangler, so that its container application exists.",

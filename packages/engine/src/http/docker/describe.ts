@@ -90,6 +90,7 @@ function age(ms: number): string {
 
 function labels({ record }: Instance): Record<string, string> {
   return {
+    ...record.labels,
     [`${LABEL}.application`]: record.tenant,
     [`${LABEL}.application-id`]: record.applicationId,
     [`${LABEL}.durable-object`]: record.durableObjectId,
