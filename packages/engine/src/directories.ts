@@ -15,6 +15,11 @@ export class EngineDirectories {
     return this.data;
   }
 
+  /** Images that were loaded, built or pulled here (image/local). */
+  get localImages(): string {
+    return join(this.data, "local");
+  }
+
   get sandboxes(): string {
     return join(this.data, "sandboxes");
   }

@@ -13,14 +13,17 @@ import type { EngineDirectories } from "./directories.js";
 import type { Caller } from "./egress/connection.js";
 import type { EgressNetwork } from "./egress/egress-network.js";
 import { imagesInUse } from "./image/collector.js";
+import type { LocalImages } from "./image/local/local-images.js";
 import type { ImageStore, ImagesInUse } from "./image/store.js";
-import { exitReason } from "./instance/exit.js";
+import type { ImageSource } from "./image/types.js";
+import { exitReason, shortageText } from "./instance/exit.js";
 import { Freezer } from "./instance/freezer.js";
 import { Instance, type InstanceSandbox } from "./instance/instance.js";
 import { type CreateRequest, newRecord } from "./instance/new-record.js";
 import type { InstanceRecord, RecordStore } from "./instance/record.js";
 import { applicationLog } from "./log/application-log.js";
 import type { LogKeeper } from "./log/keeper.js";
+import { noteInLog } from "./log/note.js";
 import { LAST_LINES, tailLog } from "./log/tail.js";
 import type { SandboxHost } from "./sandbox/sandbox.js";
 import { SandboxSupply } from "./sandbox/supply.js";
@@ -33,6 +36,9 @@ export interface EngineParts {
   readonly directories: EngineDirectories;
   readonly host: SandboxHost;
   readonly images: ImageStore;
+  readonly localImages: LocalImages;
+  /** Where the bytes of every image are, local ones included. */
+  readonly imageSource: ImageSource;
   readonly records: RecordStore;
   readonly snapshots: Snapshots;
   readonly logs: LogKeeper;
@@ -234,17 +240,21 @@ export class ContainerEngine implements Engine, LogSource {
   /** Ends a container as the machine's own shutdown would: asked first, and not for long. */
   async #finish(tenant: TenantHost, instance: Instance): Promise<void> {
     if (instance.live && instance.status !== "created") {
-      this.stop(instance, "SIGTERM", "policy", SHUTDOWN_GRACE_MS);
+      this.stop(instance, "SIGTERM", "drain", SHUTDOWN_GRACE_MS);
       await instance.exited;
     }
     await this.remove(tenant, instance);
   }
 
   async #recordEnd(instance: Instance, code: number): Promise<void> {
-    const { id, stopReason } = instance.record;
-    const lastLines = await tailLog(this.parts.logs.file(id), LAST_LINES);
-    const reason = exitReason(code, stopReason, this.parts.host.cgroups.oomKills(id));
-    instance.end({ code, reason, at: new Date().toISOString(), lastLines });
+    const { id, stopReason, startedAt } = instance.record;
+    const { host, logs } = this.parts;
+    if (!instance.live) return await this.#sandboxes.release(id);
+    const lastLines = await tailLog(logs.file(id), LAST_LINES);
+    const memory = host.cgroups.memoryShortage(id);
+    const reason = exitReason({ code, started: startedAt !== undefined, stopReason, memory });
+    if (memory !== undefined) noteInLog(logs.file(id), shortageText(memory));
+    instance.end({ code, reason, at: new Date().toISOString(), lastLines, ...(memory === undefined ? {} : { memory }) });
     await this.#sandboxes.release(id);
   }
 

@@ -19,6 +19,8 @@ import { hijackHandler } from "./http/hijack.js";
 import { logRoutes } from "./http/log-routes.js";
 import { routesHandler } from "./http/router.js";
 import { ImageCollector } from "./image/collector.js";
+import { LocalImages } from "./image/local/local-images.js";
+import { withLocalImages } from "./image/local/with-local.js";
 import { ImageStore } from "./image/store.js";
 import type { ImageSource } from "./image/types.js";
 import { ExitWatch } from "./instance/exit-watch.js";
@@ -144,9 +146,13 @@ async function buildParts(settings: EngineSettings, directories: EngineDirectori
     seccomp: seccompFor(DEFAULT_CAPABILITIES),
     openFiles: settings.openFiles,
   };
+  const localImages = await LocalImages.open(directories.localImages);
+  const imageSource = withLocalImages(localImages, settings.images);
   return {
     directories,
-    images: await ImageStore.open(directories.images, settings.images),
+    localImages,
+    imageSource,
+    images: await ImageStore.open(directories.images, imageSource),
     records: new RecordStore(directories.records),
     poolDepth: settings.poolDepth,
     log: settings.log,

@@ -1,43 +1,58 @@
-import { LongshoreError } from "@longshore/contract";
-import type { ContainerEngine } from "../../engine.js";
-import type { PreparedImage } from "../../image/types.js";
+import { imageDocuments } from "../../image/image-config.js";
 import type { Route } from "../router.js";
+import { findImage, type ImageParts, type KnownImage, knownImages } from "./known-images.js";
 
-/** Images that are unpacked on this machine, as `docker images` and `docker image inspect` show them. */
-export function imageRoutes(engine: ContainerEngine): Route[] {
+/** The images of this machine, as `docker images`, `docker image inspect` and `docker history` show them. */
+export function imageRoutes(parts: ImageParts): Route[] {
   return [
     {
       method: "GET",
       path: /^\/images\/json$/,
-      handle: () => ({ status: 200, body: engine.parts.images.list().map((known) => summary(known.image, known.references)) }),
+      handle: ({ query }) => ({
+        status: 200,
+        body: knownImages(parts)
+          .filter(nameFilter(query.get("filters")))
+          .map(summary),
+      }),
     },
     {
       method: "GET",
       path: /^\/images\/(.+)\/json$/,
-      handle: ({ parameters: [text = ""] }) => {
-        const known = findImage(engine, text);
-        return { status: 200, body: details(known.image, known.references) };
-      },
+      handle: async ({ parameters: [text = ""] }) => ({ status: 200, body: await details(parts, findImage(parts, text)) }),
+    },
+    {
+      method: "GET",
+      path: /^\/images\/(.+)\/history$/,
+      handle: async ({ parameters: [text = ""] }) => ({ status: 200, body: await history(parts, findImage(parts, text)) }),
     },
   ];
 }
 
-function findImage(engine: ContainerEngine, text: string) {
-  const known = engine.parts.images
-    .list()
-    .find(({ image, references }) => references.includes(text) || image.digest === text || hex(image.digest).startsWith(text));
-  if (known === undefined) throw new LongshoreError("NOT_FOUND", `No such image: ${text}`);
-  return known;
+/** `docker images <name>` asks for a name; other filters are the client's own business. */
+function nameFilter(text: string | null): (image: KnownImage) => boolean {
+  const { reference } = JSON.parse(text || "{}") as { reference?: Record<string, boolean> | string[] };
+  if (reference === undefined) return () => true;
+  const wanted = Array.isArray(reference) ? reference : Object.keys(reference);
+  const patterns = wanted.map(
+    (glob) =>
+      new RegExp(
+        `^${glob
+          .replace(/[.+^${}()|[\]\\]/g, "\\$&")
+          .replaceAll("*", "[^/]*")
+          .replaceAll("?", ".")}(:[^/]*)?$`,
+      ),
+  );
+  return ({ names }) => names.some((name) => patterns.some((pattern) => pattern.test(name)));
 }
 
-function summary({ digest, sizeBytes }: PreparedImage, names: readonly string[]) {
+function summary({ digest, names, sizeBytes, createdAt }: KnownImage) {
   return {
     Id: digest,
     RepoTags: names.filter((name) => !name.includes("@")),
     RepoDigests: names.filter((name) => name.includes("@")),
     Size: sizeBytes,
     VirtualSize: sizeBytes,
-    Created: 0,
+    Created: Math.floor(createdAt / 1000),
     ParentId: "",
     SharedSize: -1,
     Containers: -1,
@@ -45,23 +60,33 @@ function summary({ digest, sizeBytes }: PreparedImage, names: readonly string[])
   };
 }
 
-function details(image: PreparedImage, names: readonly string[]) {
-  const { config, layers } = image;
+async function details(parts: ImageParts, image: KnownImage) {
+  const { config } = await imageDocuments(parts.imageSource, image.reference);
   return {
-    ...summary(image, names),
-    Created: "1970-01-01T00:00:00Z",
-    Architecture: "amd64",
-    Os: "linux",
-    Config: {
-      Env: config.env,
-      Entrypoint: config.entrypoint,
-      Cmd: config.command,
-      WorkingDir: config.workingDirectory,
-      User: config.user,
-      ExposedPorts: Object.fromEntries(config.exposedPorts.map((port) => [port, {}])),
-    },
-    RootFS: { Type: "layers", Layers: layers },
+    ...summary(image),
+    Created: config.created ?? "1970-01-01T00:00:00Z",
+    Author: config.author ?? "",
+    Architecture: config.architecture ?? "amd64",
+    Os: config.os ?? "linux",
+    Config: config.config ?? {},
+    RootFS: { Type: "layers", Layers: config.rootfs.diff_ids },
+    GraphDriver: { Name: "overlay", Data: null },
+    Metadata: { LastTagTime: new Date(image.createdAt).toISOString() },
   };
 }
 
-const hex = (digest: string) => digest.slice("sha256:".length);
+/** Newest first, as Docker has it. */
+async function history(parts: ImageParts, image: KnownImage) {
+  const { config, manifest } = await imageDocuments(parts.imageSource, image.reference);
+  const sizes = manifest.layers.map(({ size }) => size);
+  const steps = (config.history ?? []).map(({ created, created_by, comment, empty_layer }) => ({
+    Id: "<missing>",
+    Created: Math.floor(Date.parse(created ?? "1970-01-01T00:00:00Z") / 1000),
+    CreatedBy: created_by ?? "",
+    Comment: comment ?? "",
+    Size: empty_layer === true ? 0 : (sizes.shift() ?? 0),
+    Tags: null as readonly string[] | null,
+  }));
+  const [newest, ...older] = steps.reverse();
+  return newest === undefined ? [] : [{ ...newest, Id: image.digest, Tags: image.names }, ...older];
+}

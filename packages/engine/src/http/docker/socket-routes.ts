@@ -8,6 +8,7 @@ import { daemonRoutes } from "./daemon-routes.js";
 import { details, friendlyName, summary } from "./describe.js";
 import { containerFilter } from "./filters.js";
 import { imageRoutes } from "./image-routes.js";
+import { localImageRoutes } from "./local-image-routes.js";
 
 const NAME = "([A-Za-z0-9][A-Za-z0-9_.-]*)";
 /** As Docker's own `stop` waits. */
@@ -18,7 +19,12 @@ const STOP_GRACE_S = 10;
  * command. Root's alone. Containers are made by applications, not here.
  */
 export function dockerSocketRoutes(engine: ContainerEngine): Route[] {
-  return [...daemonRoutes(engine), ...imageRoutes(engine), ...containerRoutes(engine)];
+  return [
+    ...daemonRoutes(engine),
+    ...imageRoutes(engine.parts),
+    ...localImageRoutes(engine.parts, (digest) => imageUser(engine, digest)),
+    ...containerRoutes(engine),
+  ];
 }
 
 /**
@@ -95,6 +101,11 @@ function containerRoutes(engine: ContainerEngine): Route[] {
       },
     },
   ];
+}
+
+function imageUser(engine: ContainerEngine, digest: string): string | undefined {
+  const user = [...engine.byId.values()].find(({ record }) => record.imageDigest === digest);
+  return user === undefined ? undefined : `the container ${friendlyName(engine, user)}`;
 }
 
 async function stop(engine: ContainerEngine, instance: Instance, seconds: string | null): Promise<Answer> {
