@@ -69,5 +69,5 @@ test("a port that nothing listens on: the ports that are listened on are named",
   assert.ok(wrongPort !== undefined);
   const { status, code, text } = await wrongPort;
   assert.deepEqual([status, code], [504, "PORT_NOT_LISTENING"]);
-  assert.match(text, /Nothing listens on port 9999[\s\S]*It listens on 8080[\s\S]*defaultPort/);
+  assert.match(text, /not listening to port 9999[\s\S]*only on 8080[\s\S]*defaultPort/);
 });

@@ -86,7 +86,7 @@ export class SidecarPort {
       return { status: "502 Bad Gateway", body: { code: "CONTAINER_EXITED", message, exitCode, lastLines } };
     }
     if (!late) return undefined;
-    const message = `Nothing listens on port ${port} in the container.`;
+    const message = `Container is not listening to port ${port}: the container is not listening on any port.`;
     return { status: "504 Gateway Timeout", body: { code: "PORT_NOT_LISTENING", message, lastLines: container.lastLines } };
   }
 }

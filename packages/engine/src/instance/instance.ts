@@ -2,7 +2,7 @@ import { constants } from "node:os";
 import type { ExitReason, ExitRecord, InstanceInfo, InstanceStatus } from "@longshore/contract";
 import { LongshoreError } from "@longshore/contract";
 import type { NetworkNamespace } from "../network/namespace.js";
-import type { LateCommand } from "../sandbox/late-command.js";
+import { isInit, type LateCommand } from "../sandbox/late-command.js";
 import { firstChild, isAlive, signalProcess } from "../sys/process.js";
 import type { InstanceRecord } from "./record.js";
 import { type InstanceEvent, nextStatus } from "./state.js";
@@ -38,6 +38,7 @@ export class Instance {
   readonly #actions: InstanceActions;
   readonly #boost: AbortController = new AbortController();
   #lastArrival = Number.NEGATIVE_INFINITY;
+  #readyAt = Number.NEGATIVE_INFINITY;
   #resolveExited: (exit: ExitRecord) => void = () => undefined;
 
   constructor(record: InstanceRecord, sandbox: InstanceSandbox, actions: InstanceActions) {
@@ -94,6 +95,7 @@ export class Instance {
   ready(port: number): void {
     this.openPorts.add(port);
     if (this.status !== "starting") return;
+    this.#readyAt = performance.now();
     this.#move("ready");
     this.#throttle();
   }
@@ -117,6 +119,11 @@ export class Instance {
   /** Milliseconds since something last came in for the container. */
   get quietMs(): number {
     return performance.now() - this.#lastArrival;
+  }
+
+  /** Milliseconds since the first port answered; 0 while none has. */
+  get readyForMs(): number {
+    return this.status === "created" || this.status === "starting" ? 0 : performance.now() - this.#readyAt;
   }
 
   /** Lets a frozen container go on; does nothing to any other. */
@@ -164,12 +171,12 @@ export class Instance {
   }
 
   /**
-   * The program is the shim's child (sandbox/late-command.ts); a kill is for all. In the millisecond before there is a child the signal has to wait:
-   * the kernel would drop it.
+   * The program is the shim's child, unless it is an init (sandbox/late-command.ts); a kill is for all. In the millisecond before there is a child
+   * the signal has to wait: the kernel would drop it.
    */
   #deliver(signal: NodeJS.Signals | number): boolean {
     if (signal === "SIGKILL" || signal === constants.signals.SIGKILL) return signalProcess(this.record.process, "SIGKILL");
-    const program = firstChild(this.record.process);
+    const program = isInit(this.record.argv) ? this.record.process : firstChild(this.record.process);
     if (program !== undefined) return signalProcess(program, signal);
     if (!this.live || !isAlive(this.record.process)) return false;
     setTimeout(() => this.#deliver(signal), CHILD_RETRY_MS).unref();

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { instanceSize } from "@longshore/contract";
@@ -52,6 +52,18 @@ test("the image's user is who runs, without capabilities in hand, and standard o
   assert.match(output.join("\n"), /CapEff:\t0000000000000000/);
   assert.match(output.join("\n"), /NoNewPrivs:\t1/);
   assert.match(output.join("\n"), /Seccomp:\t2/);
+});
+
+test("an init is process 1; any other command is its child, whatever its name begins with", async () => {
+  await using f = await fixture();
+  for (const [name, pid] of [
+    ["init", "1"],
+    ["initiative", "other"],
+  ] as const) {
+    const program = join(f.host.layersDirectory, "busybox/bin", name);
+    await writeFile(program, '#!/bin/sh\n[ $$ = 1 ] && echo 1 || echo other\necho "$1"\nexit 5\n', { mode: 0o755 });
+    assert.deepEqual(await run(f, [`/bin/${name}`, "it's"]), { code: 5, output: [pid, "it's"] });
+  }
 });
 
 test("a removed sandbox leaves no process, cgroup or directory", async () => {

@@ -38,6 +38,23 @@ test("a directory is saved, and restored elsewhere into several containers that 
   await assert.rejects(stage.act("first", "saveDirectory", { dir: "/nowhere" }), /directory not found/);
 });
 
+test("a directory that lies in another is on top, in whatever order they are named; two at one place are refused", {
+  timeout: 60_000,
+}, async () => {
+  await using stage = await snapshotStage();
+  const script = "mkdir -p /outer/inner /other; echo outer >/outer/a; echo hidden >/outer/inner/b; echo inner >/other/c";
+  await stage.act("first", "start", { entrypoint: sh(script) });
+  assert.equal(await stage.act("first", "get", "/other/c"), "inner\n");
+  const outer = { snapshot: await stage.act("first", "saveDirectory", { dir: "/outer" }), mountPoint: "/to" };
+  const inner = { snapshot: await stage.act("first", "saveDirectory", { dir: "/other" }), mountPoint: "/to/inner" };
+  for (const [id, directorySnapshots] of Object.entries({ second: [outer, inner], third: [inner, outer] })) {
+    await stage.act(id, "start", { entrypoint: sh("cat /to/a /to/inner/c >/seen; ls /to/inner >>/seen"), directorySnapshots });
+    assert.equal(await stage.act(id, "get", "/seen"), "outer\ninner\nc\n");
+  }
+  const same = { ...inner, mountPoint: "/to/" };
+  await assert.rejects(stage.act("fourth", "run", { directorySnapshots: [inner, same] }), /failed to start/);
+});
+
 test("a container is saved as it is, and started from in several others; snapshots of those continue it", async () => {
   await using stage = await snapshotStage();
   await stage.act("first", "start", { entrypoint: sh("echo one >/a; rm /etc/group; mkdir /new; dd if=/dev/zero of=/big bs=1M count=20") });

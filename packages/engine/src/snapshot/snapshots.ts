@@ -74,13 +74,11 @@ export class Snapshots {
     if (request.directories.length > MOST_DIRECTORIES) {
       throw new LongshoreError("INVALID_INPUT", `At most ${MOST_DIRECTORIES} directories can be restored into a container.`);
     }
-    return {
-      base: this.#base(tenant, request.container, imageDigest),
-      volumes: request.directories.map(({ snapshot, target }) => {
-        this.#require(tenant, snapshot, "directory");
-        return { content: this.store.content(tenant, snapshot), target: mountTarget(target) };
-      }),
-    };
+    const volumes = request.directories.map(({ snapshot, target }) => {
+      this.#require(tenant, snapshot, "directory");
+      return { content: this.store.content(tenant, snapshot), target: mountTarget(target) };
+    });
+    return { base: this.#base(tenant, request.container, imageDigest), volumes: outerFirst(volumes) };
   }
 
   /** Removes what is older than `ttlMs` and used by none of these containers. Returns what is gone, as `<tenant>/<name>`. */
@@ -132,6 +130,17 @@ export class Snapshots {
 export function usedBy({ restored }: InstanceRecord): string[] {
   if (restored === undefined) return [];
   return [...(restored.container === undefined ? [] : [restored.container]), ...restored.directories.map(({ snapshot }) => snapshot)];
+}
+
+/** A directory that lies in another must be mounted after it, or it would be hidden. Errors: `INVALID_INPUT` when two have the same place. */
+function outerFirst<T extends { readonly target: string }>(volumes: readonly T[]): T[] {
+  const sorted = [...volumes].sort((a, b) => a.target.length - b.target.length);
+  const taken = new Set<string>();
+  for (const { target } of sorted) {
+    if (taken.has(target)) throw new LongshoreError("INVALID_INPUT", `Two directories are to be restored to "${target}".`);
+    taken.add(target);
+  }
+  return sorted;
 }
 
 function mountTarget(path: string): string {
