@@ -23,6 +23,9 @@ const PROGRAMS = {
   ldd: "libc-bin",
 };
 
+/** What only `npm run test:vm` needs. */
+const VM_PROGRAMS = { "qemu-system-x86_64": "qemu-system-x86", depmod: "kmod", "mkfs.ext4": "e2fsprogs" };
+
 if (Number(process.versions.node.split(".")[0]) < 20) fail(`Node.js ${process.version} is too old. Longshore needs 20.19 or newer.`);
 if (process.getuid?.() !== 0) fail("Longshore makes namespaces, mounts and cgroups. Run this as root.");
 
@@ -41,7 +44,7 @@ function npmPackages(directory, what) {
 }
 
 function debianPackages() {
-  const missing = Object.entries(PROGRAMS)
+  const missing = Object.entries({ ...PROGRAMS, ...(process.argv.includes("--vm") ? VM_PROGRAMS : {}) })
     .filter(([program]) => !onPath(program))
     .map(([, name]) => name);
   // The shim inside each container must not need the image's libraries, so it has to be the static one.

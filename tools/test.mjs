@@ -1,6 +1,7 @@
 // `npm test`: sets the machine up, builds, and runs every test on the real thing.
 //   npm test                      all
 //   npm test -- packages/engine   only test files whose path contains one of the words
+// `--no-setup` and `--no-build` leave these steps out; `--file-seconds=900` gives each file more time than the usual, on a very slow machine.
 // The last line is `N passed, N failed`.
 import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
@@ -13,9 +14,11 @@ import { fileURLToPath } from "node:url";
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 process.chdir(root);
 
+const FILE_SECONDS = "--file-seconds=";
+const fileSeconds = Number(process.argv.find((word) => word.startsWith(FILE_SECONDS))?.slice(FILE_SECONDS.length) ?? 240);
 const words = process.argv.slice(2).filter((word) => !word.startsWith("-"));
 if (!process.argv.includes("--no-setup")) step(process.execPath, ["tools/setup.mjs", "--tests"]);
-step(process.execPath, ["node_modules/typescript/bin/tsc", "-b"]);
+if (!process.argv.includes("--no-build")) step(process.execPath, ["node_modules/typescript/bin/tsc", "-b"]);
 
 const files = [...testFiles("packages"), ...testFiles("tests")]
   .filter((file) => words.length === 0 || words.some((word) => file.includes(word)))
@@ -24,7 +27,7 @@ const files = [...testFiles("packages"), ...testFiles("tests")]
 let passed = 0;
 let failed = 0;
 let skipped = 0;
-const stream = run({ files, concurrency: Math.max(2, cpus().length), timeout: 240_000 });
+const stream = run({ files, concurrency: Math.max(2, cpus().length), timeout: fileSeconds * 1_000 });
 stream.on("test:pass", (test) => count(test, () => passed++));
 stream.on("test:fail", (test) => count(test, () => failed++));
 stream.compose(spec).pipe(process.stdout);
