@@ -10,7 +10,7 @@ const EXIT_NEWS_MS = 5000;
 const CRASH_NEWS_MS = 250;
 
 /** The engine's reasons for an exit that say nothing about the program: it was replaced or told to stop. */
-const INTERRUPTIONS: ReadonlySet<string> = new Set(["rollout", "policy", "signal"]);
+const INTERRUPTIONS: ReadonlySet<string> = new Set(["rollout", "timeout", "drain", "policy", "signal"]);
 
 /**
  * Why an attempt on a port failed. `unseen` tells that no byte of it can have reached the program, `interrupted` that the process did not end

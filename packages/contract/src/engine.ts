@@ -27,8 +27,13 @@ export interface ContainerClass {
 /** `frozen`: asleep with its memory kept; the next connection or exec lets it go on. */
 export type InstanceStatus = "created" | "starting" | "running" | "frozen" | "stopping" | "exited";
 
-/** Why an instance ended. */
-export type ExitReason = "exit" | "signal" | "oom" | "rollout" | "policy" | "start_failure" | "lost";
+/**
+ * Why an instance ended. By itself: `exit` with a code of its own, `signal` by a signal, its own Worker's included, `oom` because its memory
+ * ran out, `start_failure` before its program ran. Ended by the platform: `rollout` for a newer version, `timeout` at the hard deadline
+ * it was started with, `drain` with the installation, `policy` for any other cause. `lost`: nobody saw how.
+ */
+export const EXIT_REASONS = ["exit", "signal", "oom", "start_failure", "rollout", "timeout", "drain", "policy", "lost"] as const;
+export type ExitReason = (typeof EXIT_REASONS)[number];
 
 export interface ExitRecord {
   readonly code: number;
@@ -36,6 +41,17 @@ export interface ExitRecord {
   readonly at: string;
   /** The last lines that the process wrote, oldest first. */
   readonly lastLines: readonly string[];
+  /** Set if the kernel killed a process of it because its memory ran out: always with `oom`, and with another reason if it lived on after that. */
+  readonly memory?: MemoryShortage;
+}
+
+/** What the kernel says of an instance whose memory ran out. */
+export interface MemoryShortage {
+  readonly limitBytes: number;
+  /** The most that it ever had; the limit, where the kernel does not say. */
+  readonly peakBytes: number;
+  /** Processes that were killed for it. */
+  readonly kills: number;
 }
 
 /** What anyone may know of an instance. */

@@ -1,5 +1,15 @@
 export type { Bucket, BucketObject, ObjectInfo, PutOptions } from "./bucket.js";
-export type { ContainerClass, Engine, ExitReason, ExitRecord, InstanceInfo, InstanceStatus, Tenant } from "./engine.js";
+export {
+  type ContainerClass,
+  type Engine,
+  EXIT_REASONS,
+  type ExitReason,
+  type ExitRecord,
+  type InstanceInfo,
+  type InstanceStatus,
+  type MemoryShortage,
+  type Tenant,
+} from "./engine.js";
 export { type ErrorCode, isErrno, LongshoreError, type LongshoreErrorOptions, STATUS_OF_CODE, toLongshoreError } from "./errors.js";
 export { INSTANCE_TYPES, type InstanceSize, instanceSize } from "./instance-types.js";
 export type { LogLine, LogQuery, LogSource } from "./logs.js";

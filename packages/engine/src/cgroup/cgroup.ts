@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { readdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { isErrno } from "@longshore/contract";
+import { isErrno, type MemoryShortage } from "@longshore/contract";
 
 /**
  * The one place that knows which cgroup version the host has. Version 1 has a directory per controller, version 2 a single tree.
@@ -43,15 +43,15 @@ export class CgroupTree {
     }
   }
 
-  /** How many processes the kernel has killed here because memory ran out; 0 when the cgroup is gone. */
-  oomKills(id: string): number {
-    const file = this.#file("memory", id, this.version === 2 ? "memory.events" : "memory.oom_control");
-    try {
-      return Number(/^oom_kill (\d+)$/m.exec(readFileSync(file, "utf8"))?.[1] ?? 0);
-    } catch (error) {
-      if (isErrno(error, "ENOENT") || isErrno(error, "ENODEV")) return 0;
-      throw error;
-    }
+  /** What is known of a container whose memory ran out; `undefined` when it never did, or its cgroup is gone. */
+  memoryShortage(id: string): MemoryShortage | undefined {
+    const two = this.version === 2;
+    const kills = Number(/^oom_kill (\d+)$/m.exec(this.#read("memory", id, two ? "memory.events" : "memory.oom_control") ?? "")?.[1] ?? 0);
+    if (kills === 0) return undefined;
+    const limitBytes = Number(this.#read("memory", id, two ? "memory.max" : "memory.limit_in_bytes") ?? 0);
+    // The second version counts the peak since Linux 5.19.
+    const peak = this.#read("memory", id, two ? "memory.peak" : "memory.max_usage_in_bytes");
+    return { limitBytes, peakBytes: peak === undefined ? limitBytes : Number(peak), kills };
   }
 
   /** True when the kernel can freeze containers. */
@@ -149,6 +149,16 @@ export class CgroupTree {
       await writeFile(this.#file("memory", id, "memory.swap.max"), "0");
     } catch (error) {
       if (!isErrno(error, "ENOENT") && !isErrno(error, "ENODEV")) throw error;
+    }
+  }
+
+  /** A file's content; `undefined` when it, or its cgroup, is not there. */
+  #read(controller: string, id: string, name: string): string | undefined {
+    try {
+      return readFileSync(this.#file(controller, id, name), "utf8").trim();
+    } catch (error) {
+      if (isErrno(error, "ENOENT") || isErrno(error, "ENODEV")) return undefined;
+      throw error;
     }
   }
 

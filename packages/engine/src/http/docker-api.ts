@@ -153,7 +153,7 @@ export function inspect({ record }: Instance): Record<string, unknown> {
       Running: running,
       // Not a status of its own, as it is with Docker: to workerd a sleeping container runs.
       Paused: record.status === "frozen",
-      OOMKilled: record.exit?.reason === "oom",
+      OOMKilled: record.exit?.memory !== undefined,
       Pid: running ? record.process.pid : 0,
       ExitCode: record.exit?.code ?? 0,
       StartedAt: record.startedAt ?? "",

@@ -4,6 +4,7 @@ import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { type ErrorCode, type ExitReason, type ExitRecord, isErrno, type LongshoreError } from "@longshore/contract";
 import { type Route, routesHandler } from "../http/router.js";
+import { shortageText } from "../instance/exit.js";
 import type { Instance } from "../instance/instance.js";
 
 /**
@@ -134,9 +135,9 @@ function sidecarRoutes(target: IngressTarget): Route[] {
   ];
 }
 
-function exitRefusal(port: number, { code, reason, lastLines }: ExitRecord): IngressRefusal {
-  const why = reason === "oom" ? " because it ran out of memory" : "";
-  const message = `The container exited with code ${code}${why} and serves port ${port} no more.`;
+function exitRefusal(port: number, { code, reason, lastLines, memory }: ExitRecord): IngressRefusal {
+  const why = reason === "oom" && memory !== undefined ? ` because it ran ${shortageText(memory)}` : "";
+  const message = `The container exited with code ${code}${why}; it serves port ${port} no more.`;
   return { code: "CONTAINER_EXITED", message, exitCode: code, reason, lastLines };
 }
 

@@ -112,6 +112,7 @@ async function assemble(
       cgroupPath: host.cgroups.path(id),
       size,
       limitSwap: host.cgroups.limitsSwap,
+      endTogether: host.cgroups.version === 2,
       openFiles: host.openFiles,
       seccomp: host.seccomp,
     });
