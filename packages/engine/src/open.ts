@@ -5,6 +5,9 @@ import { createServer, type Server } from "node:http";
 import { join } from "node:path";
 import { LongshoreError } from "@longshore/contract";
 import { CgroupTree } from "./cgroup/cgroup.js";
+import { keeperOf } from "./dev/caller.js";
+import { devHandler } from "./dev/routes.js";
+import { DevSessions } from "./dev/sessions.js";
 import { EngineDirectories } from "./directories.js";
 import { Disks } from "./disk/disks.js";
 import { watchSpace } from "./disk/space-watch.js";
@@ -77,7 +80,7 @@ export async function openEngine(settings: EngineSettings): Promise<OpenEngine> 
   const engine = new ContainerEngine(await buildParts(settings, directories, egress), async (current, tenant) => {
     const host = new TenantHost(directories, tenant, await egress.openTenant(tenant.id));
     await host.save();
-    await serveTenant(settings, directories, current, host);
+    if (keeperOf(tenant.id) === undefined) await serveTenant(settings, directories, current, host);
     return host;
   });
   outboundOwner = (sandbox) => engine.outboundCaller(sandbox);
@@ -87,7 +90,9 @@ export async function openEngine(settings: EngineSettings): Promise<OpenEngine> 
   const expiry = expireSnapshots(engine, settings.snapshotTtlMs ?? SNAPSHOT_TTL_MS);
   const exits = new ExitWatch(directories.exits, (id, code) => engine.processEnded(id, code));
   await exits.start();
-  const docker = await serveDocker(directories, engine);
+  const sessions = new DevSessions(engine);
+  await sessions.sweep();
+  const docker = await serveDocker(directories, engine, sessions);
   const admin = await listen(settings, directories.adminSocket, createServer(routesHandler(adminRoutes(engine))));
   const collector = new ImageCollector(
     engine.parts.images,
@@ -97,6 +102,7 @@ export async function openEngine(settings: EngineSettings): Promise<OpenEngine> 
   void engine.refreshPool().then(() => collector.start());
   const close = async () => {
     collector[Symbol.dispose]();
+    sessions[Symbol.dispose]();
     docker.close();
     docker.closeAllConnections();
     rmSync(directories.dockerSocket, { force: true });
@@ -204,7 +210,7 @@ async function restoreTenants(settings: EngineSettings, directories: EngineDirec
         });
       });
     }
-    await serveTenant(settings, directories, engine, host);
+    if (keeperOf(tenant.id) === undefined) await serveTenant(settings, directories, engine, host);
   }
 }
 
@@ -228,11 +234,12 @@ async function serveTenant(
 }
 
 /** The socket for the `docker` command: every application's containers, so nobody but root may open it. */
-async function serveDocker(directories: EngineDirectories, engine: ContainerEngine): Promise<Server> {
+async function serveDocker(directories: EngineDirectories, engine: ContainerEngine, sessions: DevSessions): Promise<Server> {
   const execs = new ExecRegistry(engine.parts.host);
   const find = (text: string) => findContainer(engine, text);
   const logs = logRoutes((one) => engine.parts.logs.file(one.record.id), find);
-  const server = createServer(routesHandler([...dockerSocketRoutes(engine), ...execRoutes(execs, find), ...logs]));
+  const owner = [...dockerSocketRoutes(engine), ...execRoutes(execs, find), ...logs];
+  const server = createServer(devHandler({ engine, sessions, execs, owner }));
   server.on("upgrade", hijackHandler(execHijackRoutes(execs)));
   return await listen({}, directories.dockerSocket, server);
 }

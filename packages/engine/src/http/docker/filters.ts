@@ -5,12 +5,17 @@ import type { DescribedContainer } from "./describe.js";
 /** Docker writes a filter as a list of values, or as an object with the values as keys. */
 const filters = z.record(z.string(), z.union([z.array(z.string()), z.record(z.string(), z.boolean())]));
 
-/** Tells whether a container is to be listed. Errors: `INVALID_INPUT` for filters that are not known, since ignoring one would show too much. */
-export function containerFilter(text: string | null): (container: DescribedContainer) => boolean {
+/** Tells whether a container is to be listed. `digestOf` knows images by their names. Errors: `INVALID_INPUT` for filters that are not known, since ignoring one would show too much. */
+export function containerFilter(
+  text: string | null,
+  digestOf: (image: string) => string | undefined = () => undefined,
+): (container: DescribedContainer) => boolean {
   const wanted = Object.entries(parse(text)).map(([name, values]) => {
     const matches = MATCHERS[name];
     if (matches === undefined) throw new LongshoreError("INVALID_INPUT", `There is no filter "${name}" for containers.`);
-    return (container: DescribedContainer) => values.some((value) => matches(container, value));
+    // An image is looked for under all of its names: what counts is that it is the same one.
+    const all = name === "ancestor" ? values.flatMap((value) => [value, digestOf(value) ?? value]) : values;
+    return (container: DescribedContainer) => all.some((value) => matches(container, value));
   });
   return (container) => wanted.every((matches) => matches(container));
 }

@@ -11,6 +11,8 @@ import { imageRoutes } from "./image-routes.js";
 import { localImageRoutes } from "./local-image-routes.js";
 
 const NAME = "([A-Za-z0-9][A-Za-z0-9_.-]*)";
+/** workerd writes it on what is to go with the program that supervises it. */
+const SESSION_LABEL = "dev.workerd.session";
 /** As Docker's own `stop` waits. */
 const STOP_GRACE_S = 10;
 
@@ -50,7 +52,7 @@ function containerRoutes(engine: ContainerEngine): Route[] {
       method: "GET",
       path: /^\/containers\/json$/,
       handle: ({ query }) => {
-        const wanted = containerFilter(query.get("filters"));
+        const wanted = containerFilter(query.get("filters"), (image) => imageDigest(engine, image));
         const all = ["1", "true"].includes(query.get("all") ?? "") || /"status"/.test(query.get("filters") ?? "");
         const shown = [...engine.byId.values()].filter(({ live }) => live || all).map((one) => summary(engine, one));
         return { status: 200, body: shown.filter(wanted).reverse() };
@@ -96,11 +98,18 @@ function containerRoutes(engine: ContainerEngine): Route[] {
             hint: "Stop it first, or remove it with --force.",
           });
         }
-        await engine.remove(ownerOf(engine, instance), instance);
+        const owner = ownerOf(engine, instance);
+        await engine.remove(owner, instance);
+        // A development session's supervisor removes what it finds by its label; what stands for the sidecar is not to be found.
+        if (instance.record.labels?.[SESSION_LABEL] !== undefined) await owner.closeIngress(instance.record.name);
         return { status: 204 };
       },
     },
   ];
+}
+
+function imageDigest(engine: ContainerEngine, image: string): string | undefined {
+  return engine.parts.localImages.find(image)?.digest;
 }
 
 function imageUser(engine: ContainerEngine, digest: string): string | undefined {

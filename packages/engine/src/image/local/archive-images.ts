@@ -26,14 +26,17 @@ export interface ArchivedImage {
   readonly parts: readonly ArrivedBlob[];
 }
 
+/** A part that is on this machine already, which an OCI layout may then leave out. */
+export type PresentBlob = (digest: string) => Promise<ArrivedBlob | undefined>;
+
 /**
  * The images in what `docker save`, buildah or another builder has written: a docker archive, an OCI layout, or both in one.
  * Errors: `INVALID_INPUT`, `UNSUPPORTED` for other platforms.
  */
-export async function imagesIn(files: ArchiveFiles): Promise<ArchivedImage[]> {
+export async function imagesIn(files: ArchiveFiles, present: PresentBlob = async () => undefined): Promise<ArchivedImage[]> {
   const isDocker = files.find("manifest.json") !== undefined;
   const entries = isDocker ? parse(dockerManifest, await files.document("manifest.json"), "manifest.json") : [];
-  if (files.find("index.json") !== undefined) return await layoutImages(files, entries);
+  if (files.find("index.json") !== undefined) return await layoutImages(files, entries, present);
   if (!isDocker) {
     throw new LongshoreError("INVALID_INPUT", "This is no image archive: it has neither manifest.json nor index.json.", {
       hint: "Make one with docker save, or with buildah push … docker-archive:<file>.",
@@ -64,12 +67,12 @@ async function dockerImage(files: ArchiveFiles, { Config, RepoTags, Layers }: Do
   return { names: (RepoTags ?? []).map(localName), manifest: Buffer.from(JSON.stringify(manifest)), parts: [config, ...layers] };
 }
 
-async function layoutImages(files: ArchiveFiles, entries: readonly DockerEntry[]): Promise<ArchivedImage[]> {
+async function layoutImages(files: ArchiveFiles, entries: readonly DockerEntry[], present: PresentBlob): Promise<ArchivedImage[]> {
   const { manifests } = parse(ociIndex, await files.document("index.json"), "index.json");
   const images: ArchivedImage[] = [];
   for (const { digest, annotations } of manifests) {
     const { bytes, manifest } = await platformManifest(files, digest);
-    const parts = [manifest.config, ...manifest.layers].map((part) => blob(files, part));
+    const parts = await Promise.all([manifest.config, ...manifest.layers].map((part) => blob(files, part, present)));
     parseConfig(await files.document(blobPath(manifest.config.digest)), "the archive");
     const listed = entries
       .filter(({ Config }) => files.find(Config)?.digest === manifest.config.digest)
@@ -90,8 +93,8 @@ async function platformManifest(files: ArchiveFiles, digest: string): Promise<{ 
   return { bytes: inner, manifest };
 }
 
-function blob(files: ArchiveFiles, { digest }: Descriptor): ArrivedBlob {
-  const found = files.require(blobPath(digest));
+async function blob(files: ArchiveFiles, { digest }: Descriptor, present: PresentBlob): Promise<ArrivedBlob> {
+  const found = files.find(blobPath(digest)) ?? (await present(digest)) ?? files.require(blobPath(digest));
   if (found.digest === digest) return found;
   throw new LongshoreError("INVALID_INPUT", `The image archive is damaged: what it calls ${digest} is ${found.digest}.`);
 }

@@ -57,6 +57,12 @@ export class LocalBlobs {
     }
   }
 
+  /** A blob that is here, as if it had arrived once more; `undefined` when it is not. */
+  async present(digest: string): Promise<ArrivedBlob | undefined> {
+    const size = await this.size(digest);
+    return size === undefined ? undefined : { file: this.#file(digest), digest, size };
+  }
+
   /** Writes small bytes into a workspace. */
   async write(directory: string, bytes: Buffer): Promise<ArrivedBlob> {
     return await this.receive(

@@ -80,7 +80,8 @@ export class LocalImages implements ImageSource {
   async load(archive: AsyncIterable<Buffer>): Promise<LocalImage[]> {
     await using workspace = await this.#blobs.workspace();
     try {
-      const found = await imagesIn(await ArchiveFiles.receive(archive, workspace.directory));
+      const files = await ArchiveFiles.receive(archive, workspace.directory);
+      const found = await imagesIn(files, (digest) => this.#blobs.present(digest));
       const loaded: LocalImage[] = [];
       for (const image of found) loaded.push(await this.#take(workspace.directory, image));
       return loaded;
@@ -149,6 +150,11 @@ export class LocalImages implements ImageSource {
 
   async blob(digest: string): Promise<NodeJS.ReadableStream | undefined> {
     return await this.#blobs.stream(digest);
+  }
+
+  /** Bytes of a part that is here, and need not be in an archive for {@link load}; `undefined` for any other. */
+  async blobSize(digest: string): Promise<number | undefined> {
+    return await this.#blobs.size(digest);
   }
 
   /** The bytes of an image's manifest or configuration. Errors: `INTERNAL` when they are gone. */
