@@ -14,6 +14,7 @@ import type { Caller } from "./egress/connection.js";
 import type { EgressNetwork } from "./egress/egress-network.js";
 import { imagesInUse } from "./image/collector.js";
 import type { LocalImages } from "./image/local/local-images.js";
+import { ownImage } from "./image/own-image.js";
 import type { ImageStore, ImagesInUse } from "./image/store.js";
 import type { ImageSource } from "./image/types.js";
 import { exitReason, shortageText } from "./instance/exit.js";
@@ -160,8 +161,10 @@ export class ContainerEngine implements Engine, LogSource {
     if (previous?.live) throw new LongshoreError("CONFLICT", `The container ${name} is ${previous.status}.`);
     tenant.failures.delete(name);
     try {
-      const { containerClass, durableObjectId } = parseContainerName(tenant.config, name);
-      using _place = tenant.reserve(name, containerClass);
+      const { containerClass: deployed, durableObjectId } = parseContainerName(tenant.config, name);
+      using _place = tenant.reserve(name, deployed);
+      const image = request.restore?.image;
+      const containerClass = image === undefined ? deployed : { ...deployed, image: ownImage(deployed.image, image) };
       const sandbox = await this.#sandboxes.take(tenant.config.id, containerClass, request.restore);
       try {
         const record = newRecord({ tenant: tenant.config.id, name, durableObjectId, containerClass }, sandbox, request);

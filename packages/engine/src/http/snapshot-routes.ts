@@ -34,8 +34,11 @@ export function restoreRequest(engine: ContainerEngine, tenant: TenantHost, body
     snapshot: snapshots.volumes(tenant.config.id).snapshotBehind(Source),
     target: Target,
   }));
-  if (container == null) return directories.length === 0 ? undefined : { directories };
-  return { container, directories };
+  if (container != null) return { container, directories };
+  // workerd names the class's own image by the namespace (workers' configuration says so).
+  const own = Image == null || tenant.config.classes.some(({ namespaceId }) => namespaceId === Image);
+  if (own) return directories.length === 0 ? undefined : { directories };
+  return { image: Image, directories };
 }
 
 /** Makes the helper container that a create without a name asks for; returns its id. Errors: `INVALID_INPUT`, `UNSUPPORTED`. */

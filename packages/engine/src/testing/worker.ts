@@ -92,7 +92,7 @@ const main :Workerd.Worker = (
   compatibilityFlags = ["enable_ctx_exports", "experimental"],
   bindings = [ ${each((name) => `(name = ${text(name.toUpperCase())}, durableObjectNamespace = ${text(name)})`)} ],
   durableObjectNamespaces = [
-    ${each((name, id) => `(className = ${text(name)}, uniqueKey = ${text(id)}, enableSql = true, container = (imageName = "image"))`)}
+    ${each((name, id) => `(className = ${text(name)}, uniqueKey = ${text(id)}, enableSql = true, container = (imageName = ${text(id)}))`)}
   ],
   durableObjectStorage = (localDisk = "storage"),
   containerEngine = (localDocker = (socketPath = ${text(`unix:${engineSocket}`)}, containerEgressInterceptorImage = "egress")),
