@@ -1,3 +1,8 @@
+import { once } from "node:events";
+import { request as httpRequestTo, type IncomingMessage } from "node:http";
+import type { Readable } from "node:stream";
+import { buffer } from "node:stream/consumers";
+import { pipeline } from "node:stream/promises";
 import { isErrno, LongshoreError } from "@longshore/contract";
 import { type HttpResponse, httpRequest } from "./http-request.js";
 
@@ -13,6 +18,8 @@ export interface EngineContainer {
 }
 
 const TIMEOUT_MS = 30_000;
+/** For an image of several gigabytes on a slow disk. */
+const LOAD_TIMEOUT_MS = 10 * 60_000;
 
 /** The engine's containers. Without an engine there are none. Errors: `UNAVAILABLE` when the engine fails. */
 export async function listContainers(
@@ -34,6 +41,54 @@ export async function removeContainer(socket: string | undefined, id: string, fo
   if (response.status === 409) throw failure(response, `remove ${id}`, "CONFLICT");
   if (response.status >= 300) throw failure(response, `remove ${id}`);
   return "removed";
+}
+
+/** Names of the images that the engine has on its own, with tags. Without an engine there are none. Errors: `UNAVAILABLE`. */
+export async function listImageNames(socket: string): Promise<string[]> {
+  const response = await ask(socket, "GET", "/images/json");
+  if (response === undefined) return [];
+  if (response.status !== 200) throw failure(response, "list its images");
+  return (JSON.parse(response.body.toString("utf8")) as { RepoTags?: string[] }[]).flatMap(({ RepoTags }) => RepoTags ?? []);
+}
+
+/** Takes a name, and with its last one the image, from the engine; one that is not there is fine. Errors: `UNAVAILABLE`. */
+export async function removeEngineImage(socket: string, name: string): Promise<void> {
+  const response = await ask(socket, "DELETE", `/images/${name}?force=1`);
+  if (response !== undefined && response.status >= 300 && response.status !== 404) throw failure(response, `remove the image ${name}`);
+}
+
+/** Bytes of a blob that the engine has; `undefined` when it does not. Errors: `UNAVAILABLE`. */
+export async function blobSize(socket: string, digest: string): Promise<number | undefined> {
+  const response = await ask(socket, "HEAD", `/longshore/blobs/${digest}`);
+  return response?.status === 200 ? Number(response.headers["content-length"]) : undefined;
+}
+
+/** Errors: `UNAVAILABLE` when no engine answers on the socket. */
+export async function requireEngine(socket: string): Promise<void> {
+  if ((await ask(socket, "GET", "/_ping"))?.status === 200) return;
+  throw new LongshoreError("UNAVAILABLE", `No engine answers on ${socket}, so it cannot be given the image.`, {
+    hint: 'Start one with "longshore up", or use "longshore dev", which brings its own.',
+  });
+}
+
+/** Gives the engine the images of an archive. Errors: `UNAVAILABLE`, with what the engine says. */
+export async function loadArchive(socket: string, archive: Readable): Promise<void> {
+  const request = httpRequestTo({
+    socketPath: socket,
+    method: "POST",
+    path: "/images/load",
+    headers: { host: "engine", "content-type": "application/x-tar" },
+  });
+  const answered = once(request, "response", { signal: AbortSignal.timeout(LOAD_TIMEOUT_MS) }) as Promise<[IncomingMessage]>;
+  const sent = pipeline(archive, request);
+  const [response] = await answered;
+  const body = await buffer(response);
+  if (response.statusCode !== 200) {
+    archive.destroy();
+    await sent.catch(() => undefined);
+    throw failure({ status: response.statusCode ?? 0, headers: response.headers, body }, "take the image");
+  }
+  await sent;
 }
 
 async function ask(socket: string | undefined, method: string, path: string): Promise<HttpResponse | undefined> {

@@ -1,4 +1,5 @@
 export { canPull } from "./can-pull.js";
+export { removeDevelopmentImages } from "./development/tags.js";
 export { dockerCommandPath } from "./docker-command-path.js";
 export { baseImages } from "./dockerfile.js";
 export { type EnsuredBaseImages, ensureBaseImages } from "./ensure-base-images.js";

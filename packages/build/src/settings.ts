@@ -6,6 +6,8 @@ export interface BuildSettings {
   readonly root: string;
   /** Unix socket of the engine's Docker API, if one was named. */
   readonly engineSocket: string | undefined;
+  /** The image that wrangler pulls to intercept outbound traffic with, if it was told another than its own. */
+  readonly interceptor: string | undefined;
   /** The variables that buildah may see; nothing else of the caller's environment reaches a build. */
   readonly environment: Readonly<Record<string, string>>;
 }
@@ -29,8 +31,8 @@ const PASSED_ON = [
 ];
 
 /**
- * Reads the settings. `LONGSHORE_BUILD_ROOT` is the storage directory; the engine's socket is `LONGSHORE_ENGINE_SOCKET`, else a `DOCKER_HOST`
- * that names a unix socket.
+ * Reads the settings. `LONGSHORE_BUILD_ROOT` is the storage directory; the engine's socket is `LONGSHORE_ENGINE_SOCKET`, else a
+ * `WRANGLER_DOCKER_HOST` or `DOCKER_HOST` that names a unix socket.
  */
 export function buildSettings(environment: NodeJS.ProcessEnv = process.env): BuildSettings {
   const root = environment.LONGSHORE_BUILD_ROOT || DEFAULT_ROOT;
@@ -41,7 +43,8 @@ export function buildSettings(environment: NodeJS.ProcessEnv = process.env): Bui
   }
   return {
     root: isAbsolute(root) ? root : resolve(root),
-    engineSocket: environment.LONGSHORE_ENGINE_SOCKET || socketOfHost(environment.DOCKER_HOST),
+    engineSocket: environment.LONGSHORE_ENGINE_SOCKET || socketOfHost(environment.WRANGLER_DOCKER_HOST || environment.DOCKER_HOST),
+    interceptor: environment.MINIFLARE_CONTAINER_EGRESS_IMAGE || undefined,
     environment: passed,
   };
 }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { LongshoreError } from "@longshore/contract";
 import { type BuildRoot, openBuildRoot } from "../build-root.js";
 import { buildah, runBuildah } from "../buildah.js";
+import { offerToEngine } from "../development/offer.js";
 import { type Dockerfile, readDockerfile } from "../dockerfile.js";
 import { PLATFORM } from "../platform.js";
 import { findImage, readConfig } from "../storage.js";
@@ -36,6 +37,7 @@ export const build: Verb = async (args, { settings, signal }) => {
     }
     const id = (await readFile(idFile, "utf8")).trim();
     await requireBuiltPlatform(root, file, request, id);
+    await offerToEngine(root, settings, id, request.tags);
     if (request.quiet) print(id);
     return 0;
   });

@@ -1,6 +1,7 @@
 import { LongshoreError } from "@longshore/contract";
 import { openBuildRoot } from "../build-root.js";
 import { buildah, runBuildah } from "../buildah.js";
+import { isInterceptor } from "../development/name.js";
 import { spaceError } from "../disk-space.js";
 import { PLATFORM, requirePlatform } from "../platform.js";
 import { recordDigest } from "../push-record.js";
@@ -18,6 +19,10 @@ export const pull: Verb = async (args, { settings, signal }) => {
   requirePlatform(values.platform);
   const name = fullName(text);
   const reference = parseReference(text);
+  if (isInterceptor(repositoryOf(reference), name, settings.interceptor)) {
+    print(`${text}: not needed, Longshore's engine intercepts outbound traffic itself`);
+    return 0;
+  }
   const root = await openBuildRoot(settings);
   return withWorkDirectory(root, async (workDirectory) => {
     const flags = ["--signature-policy", root.policy, "--policy", "always", "--platform", PLATFORM, ...tlsFlags(reference.host)];

@@ -1,5 +1,6 @@
 import { openBuildRoot } from "../build-root.js";
 import { buildah } from "../buildah.js";
+import { offerToEngine } from "../development/offer.js";
 import { fullName } from "../reference.js";
 import { requireImage } from "../storage.js";
 import { readFlags, requireWords, type Verb } from "./verb.js";
@@ -13,5 +14,6 @@ export const tag: Verb = async (args, { settings }) => {
   const root = await openBuildRoot(settings);
   const image = await requireImage(root, source);
   if (!image.names.includes(name)) await buildah(root, ["tag", image.id, name], `Tagging ${source} as ${target}`);
+  await offerToEngine(root, settings, image.id, [name]);
   return 0;
 };

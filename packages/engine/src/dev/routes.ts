@@ -74,14 +74,21 @@ async function create(engine: ContainerEngine, sessions: DevSessions, exchange: 
   const { query, request } = exchange;
   const name = query.get("name") ?? "";
   const content = await exchange.body();
-  const Image = createBody.safeParse(content).data?.Image ?? undefined;
+  const { Image } = parseCreate(content);
   const isSidecar = name.endsWith(SIDECAR);
   const session = await sessions.open(request.socket, isSidecar ? name.slice(0, -SIDECAR.length) : name);
-  if (!isSidecar && engine.parts.snapshots.store.find(session.config.id, Image ?? "") === undefined) {
-    if (Image === undefined) throw new LongshoreError("INVALID_INPUT", `The container ${name} is to be made from no image.`);
-    await sessions.declare(session, name, findImage(engine.parts, Image).reference);
-  }
-  return await pass(dockerRoutes(engine, session), { ...exchange, body: async () => content });
+  const make = async (changes: object) =>
+    await pass(dockerRoutes(engine, session), { ...exchange, body: async () => ({ ...(content as object), ...changes }) });
+  const saved = engine.parts.snapshots.store.find(session.config.id, Image ?? "") !== undefined;
+  if (isSidecar || saved || Image == null) return await make({});
+  // An application's workerd calls its class's image by the class.
+  return await sessions.withClass(session, name, findImage(engine.parts, Image).reference, (namespaceId) => make({ Image: namespaceId }));
+}
+
+function parseCreate(content: unknown): z.infer<typeof createBody> {
+  const parsed = createBody.safeParse(content);
+  if (parsed.success) return parsed.data;
+  throw new LongshoreError("INVALID_INPUT", `The container cannot be created: ${z.prettifyError(parsed.error)}`, { cause: parsed.error });
 }
 
 /** Has another route of a table answer. */

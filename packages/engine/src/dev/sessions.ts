@@ -53,15 +53,20 @@ export class DevSessions implements Disposable {
     });
   }
 
-  /** From now on, containers of the class that the name is of start from `image`, which is what the image store calls it. */
-  async declare(session: TenantHost, name: string, image: string): Promise<void> {
+  /**
+   * Has the class that the name is of start from `image`, which is what the image store calls it, while `make` makes a container of it; `make` is told
+   * what the class is called. One at a time: a class may have several images.
+   */
+  async withClass<T>(session: TenantHost, name: string, image: string, make: (namespaceId: string) => Promise<T>): Promise<T> {
     const namespaceId = namespaceOf(name);
     const { id } = session.config;
-    await this.#inTurn(async () => {
+    return await this.#inTurn(async () => {
       const { classes } = this.#present(id).config;
-      if (classes.some((known) => known.namespaceId === namespaceId && known.image === image)) return;
-      const others = classes.filter((known) => known.namespaceId !== namespaceId);
-      await this.#engine.putTenant({ id, classes: [...others, classFor(namespaceId, image)] });
+      if (!classes.some((known) => known.namespaceId === namespaceId && known.image === image)) {
+        const others = classes.filter((known) => known.namespaceId !== namespaceId);
+        await this.#engine.putTenant({ id, classes: [...others, classFor(namespaceId, image)] });
+      }
+      return await make(namespaceId);
     });
   }
 

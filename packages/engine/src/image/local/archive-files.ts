@@ -54,10 +54,14 @@ export class ArchiveFiles {
 
   /** A small file. Errors: `INVALID_INPUT`. */
   async document(name: string): Promise<Buffer> {
-    const { file, size } = this.require(name);
-    if (size > MAX_DOCUMENT_BYTES) throw new LongshoreError("INVALID_INPUT", `"${name}" in the image archive is too large.`);
-    return await readFile(file);
+    return await readDocument(this.require(name), name);
   }
+}
+
+/** A small file of an image. Errors: `INVALID_INPUT`. */
+export async function readDocument({ file, size }: ArrivedBlob, name: string): Promise<Buffer> {
+  if (size > MAX_DOCUMENT_BYTES) throw new LongshoreError("INVALID_INPUT", `"${name}" in the image archive is too large.`);
+  return await readFile(file);
 }
 
 function normal(path: string): string {

@@ -1,7 +1,7 @@
 import { LongshoreError } from "@longshore/contract";
 import { z } from "zod";
 import { type Descriptor, type Manifest, parseConfig, parseManifest } from "../manifest.js";
-import type { ArchiveFiles } from "./archive-files.js";
+import { type ArchiveFiles, readDocument } from "./archive-files.js";
 import type { ArrivedBlob } from "./blobs.js";
 import { hexOf, localName } from "./name.js";
 
@@ -73,7 +73,8 @@ async function layoutImages(files: ArchiveFiles, entries: readonly DockerEntry[]
   for (const { digest, annotations } of manifests) {
     const { bytes, manifest } = await platformManifest(files, digest);
     const parts = await Promise.all([manifest.config, ...manifest.layers].map((part) => blob(files, part, present)));
-    parseConfig(await files.document(blobPath(manifest.config.digest)), "the archive");
+    const [config] = parts;
+    if (config !== undefined) parseConfig(await readDocument(config, manifest.config.digest), "the archive");
     const listed = entries
       .filter(({ Config }) => files.find(Config)?.digest === manifest.config.digest)
       .flatMap(({ RepoTags }) => RepoTags ?? []);
