@@ -20,7 +20,7 @@ import type { ImageSource } from "./image/types.js";
 import { exitReason, shortageText } from "./instance/exit.js";
 import { Freezer } from "./instance/freezer.js";
 import { Instance, type InstanceSandbox } from "./instance/instance.js";
-import { type CreateRequest, newRecord } from "./instance/new-record.js";
+import { type CreateRequest, type InstanceOwner, newRecord } from "./instance/new-record.js";
 import type { InstanceRecord, RecordStore } from "./instance/record.js";
 import { applicationLog } from "./log/application-log.js";
 import type { LogKeeper } from "./log/keeper.js";
@@ -65,6 +65,8 @@ export class ContainerEngine implements Engine, LogSource {
   readonly byId = new Map<string, Instance>();
   /** Told of each instance that comes into the books. */
   readonly adopted = new Set<(instance: Instance) => void>();
+  /** Told of each instance of which nothing is left. */
+  readonly forgotten = new Set<(instance: Instance) => void>();
   readonly #sandboxes: SandboxSupply;
   readonly #freezer: Freezer;
   readonly #cleanups = new Set<Promise<void>>();
@@ -135,7 +137,8 @@ export class ContainerEngine implements Engine, LogSource {
 
   /** Images that must stay on this host. */
   imagesInUse(): ImagesInUse {
-    return imagesInUse(this.tenants.values(), this.byId.values(), this.#sandboxes.images);
+    const pooled = this.#sandboxes.images.map(({ digest }) => digest);
+    return imagesInUse(this.tenants.values(), this.byId.values(), [...pooled, ...this.parts.snapshots.imageDigests()]);
   }
 
   /** Whose outbound connections a sandbox's are; `undefined` while it is nobody's. */
@@ -162,22 +165,29 @@ export class ContainerEngine implements Engine, LogSource {
     tenant.failures.delete(name);
     try {
       const { containerClass: deployed, durableObjectId } = parseContainerName(tenant.config, name);
-      using _place = tenant.reserve(name, deployed);
-      const image = request.restore?.image;
+      const image = this.parts.snapshots.imageBelow(tenant.config.id, request.restore) ?? request.restore?.image;
       const containerClass = image === undefined ? deployed : { ...deployed, image: ownImage(deployed.image, image) };
-      const sandbox = await this.#sandboxes.take(tenant.config.id, containerClass, request.restore);
-      try {
-        const record = newRecord({ tenant: tenant.config.id, name, durableObjectId, containerClass }, sandbox, request);
-        this.parts.records.write(record);
-        if (previous !== undefined) void this.#tracked(this.#forget(tenant, previous));
-        return this.adopt(tenant, record, sandbox);
-      } catch (error) {
-        await this.#sandboxes.abandon(sandbox);
-        throw error;
-      }
+      return await this.createFor(tenant, { tenant: tenant.config.id, name, durableObjectId, containerClass }, request);
     } catch (error) {
       // workerd does not pass the answer on in full; whoever connects to the container next is told.
       tenant.failures.set(name, toLongshoreError(error, `Starting the container ${name}`));
+      throw error;
+    }
+  }
+
+  /** As {@link create}, for a container whose class and object its caller knows. One of the same name that has ended is forgotten. */
+  async createFor(tenant: TenantHost, owner: InstanceOwner, request: CreateRequest): Promise<Instance> {
+    const { name, containerClass } = owner;
+    const previous = tenant.containers.get(name);
+    using _place = tenant.reserve(name, containerClass);
+    const sandbox = await this.#sandboxes.take(owner.tenant, containerClass, request.restore, request.own);
+    try {
+      const record = newRecord(owner, sandbox, request);
+      this.parts.records.write(record);
+      if (previous !== undefined) void this.#tracked(this.#forget(tenant, previous));
+      return this.adopt(tenant, record, sandbox);
+    } catch (error) {
+      await this.#sandboxes.abandon(sandbox);
       throw error;
     }
   }
@@ -273,6 +283,7 @@ export class ContainerEngine implements Engine, LogSource {
     await this.parts.logs.keep(instance.record);
     await this.#cleanUp(id);
     await this.parts.records.remove(id);
+    for (const tell of this.forgotten) tell(instance);
   }
 
   /** Failures of what nobody waits for are logged; the sweep at the next start tries again. */

@@ -1,7 +1,6 @@
 import type { Instance } from "../instance/instance.js";
 import type { TenantHost } from "../tenant/tenant-host.js";
 import type { ImageStore, ImagesInUse } from "./store.js";
-import type { PreparedImage } from "./types.js";
 
 /** A deploy that is rolled back soon finds its old image unpacked. */
 export const COLLECT_GRACE_MS = 60 * 60_000;
@@ -44,9 +43,9 @@ export class ImageCollector implements Disposable {
   }
 }
 
-/** What tenants name, what instances run, and what sandboxes are made ahead from. */
-export function imagesInUse(tenants: Iterable<TenantHost>, instances: Iterable<Instance>, pooled: Iterable<PreparedImage>): ImagesInUse {
-  const digests = new Set([...pooled].map(({ digest }) => digest));
+/** What tenants name, what instances run, and `others`: digests of what sandboxes are made ahead from, and of what snapshots belong on. */
+export function imagesInUse(tenants: Iterable<TenantHost>, instances: Iterable<Instance>, others: Iterable<string>): ImagesInUse {
+  const digests = new Set(others);
   for (const instance of instances) if (instance.live) digests.add(instance.record.imageDigest);
   const references = new Set([...tenants].flatMap(({ config }) => config.classes.map(({ image }) => image)));
   return { digests, references };

@@ -3,6 +3,7 @@ import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { instanceSize } from "@longshore/contract";
+import { fillBusybox, MemoryImageSource } from "../testing/image-source.js";
 import { snapshotStage } from "../testing/snapshot-stage.js";
 import { whilePaused } from "./paused.js";
 
@@ -52,7 +53,7 @@ test("a directory that lies in another is on top, in whatever order they are nam
     assert.equal(await stage.act(id, "get", "/seen"), "outer\ninner\nc\n");
   }
   const same = { ...inner, mountPoint: "/to/" };
-  await assert.rejects(stage.act("fourth", "run", { directorySnapshots: [inner, same] }), /failed to start/);
+  await assert.rejects(stage.act("fourth", "run", { directorySnapshots: [outer, same] }), /failed to start/);
 });
 
 test("a container is saved as it is, and started from in several others; snapshots of those continue it", async () => {
@@ -74,6 +75,31 @@ test("a container is saved as it is, and started from in several others; snapsho
   assert.equal(await stage.act("third", "get", "/a"), "changed\n");
   await stage.act("fourth", "start", { containerSnapshot: saved });
   assert.equal(await stage.act("fourth", "get", "/a"), "one\n");
+});
+
+test("a container snapshot is restored on the image that it was taken from, also when another is deployed by then", async () => {
+  const images = new MemoryImageSource();
+  const config = { Env: ["PATH=/bin"], Cmd: ["httpd", "-f", "-p", "8080", "-h", "/"] };
+  images.add("acc/web:1", { config });
+  await using stage = await snapshotStage({ images });
+  await stage.act("first", "start", { entrypoint: sh("echo one >/a") });
+  assert.equal(await stage.act("first", "get", "/a"), "one\n");
+  const containerSnapshot = await stage.act("first", "saveContainer", {});
+  const digest = images.add("acc/web:2", {
+    config,
+    fill: (directory) => {
+      fillBusybox(directory);
+      writeFileSync(join(directory, "new"), "two\n");
+    },
+  });
+  const { engine } = stage.open;
+  const classes = engine.tenants.get("web")?.config.classes.map((each) => ({ ...each, image: `acc/web@${digest}` })) ?? [];
+  await engine.putTenant({ id: "web", classes });
+  await stage.act("second", "start");
+  assert.equal(await stage.act("second", "get", "/new"), "two\n");
+  await stage.act("third", "start", { containerSnapshot, entrypoint: sh("test -e /new || echo old >/b") });
+  assert.equal(await stage.act("third", "get", "/a"), "one\n");
+  assert.equal(await stage.act("third", "get", "/b"), "old\n");
 });
 
 test("snapshots outlive the engine, and one that a container shows outlives its time", async () => {

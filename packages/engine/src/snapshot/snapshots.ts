@@ -17,6 +17,7 @@ const SYNC_DEADLINE_MS = 5 * 60_000;
 /** Each one below is a loop device and a layer of every container that starts from it. */
 const MOST_BELOW = 15;
 const MOST_DIRECTORIES = 32;
+const TAG_OR_DIGEST = /(@sha256:[0-9a-f]+|:[^:/]*)$/;
 /** What the runtime itself puts there must stay on top. */
 const TAKEN = /^\/(proc|sys|dev|\.longshore)(\/|$)/;
 
@@ -58,7 +59,8 @@ export class Snapshots {
         hint: "Start from the image once, and restore directories into it.",
       });
     }
-    const details = { name, kind: "container" as const, labels: {}, imageDigest: record.imageDigest, below };
+    const image = `${record.image.replace(TAG_OR_DIGEST, "")}@${record.imageDigest}`;
+    const details = { name, kind: "container" as const, labels: {}, imageDigest: record.imageDigest, image, below };
     const place = { cgroups: this.#host.cgroups, directory: this.#host.directory };
     return await this.store.create(record.tenant, details, (target) =>
       whilePaused(place, record.id, async () => {
@@ -66,6 +68,16 @@ export class Snapshots {
         return await captureDisk(`${this.#host.directory}/${record.id}`, target);
       }),
     );
+  }
+
+  /** The image that a container snapshot belongs on, whatever is deployed by now; `undefined` when none is to be restored. */
+  imageBelow(tenant: string, request: RestoreRequest | undefined): string | undefined {
+    return request?.container === undefined ? undefined : this.store.find(tenant, request.container)?.image;
+  }
+
+  /** Digests of the images that container snapshots belong on. */
+  *imageDigests(): Generator<string> {
+    for (const { imageDigest } of this.store.all()) if (imageDigest !== undefined) yield imageDigest;
   }
 
   /** What a sandbox is made with. Errors: `NOT_FOUND`, `CONFLICT` (saved from another image), `INVALID_INPUT` (a path). */

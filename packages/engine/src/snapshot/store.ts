@@ -15,6 +15,8 @@ const snapshotSchema = z.object({
   labels: z.record(z.string(), z.string()),
   /** Digest of the image that the container was started from. */
   imageDigest: z.string().optional(),
+  /** The same image, as `<repository>@sha256:…`. */
+  image: z.string().optional(),
   /** Container snapshots that this one continues, lowest first. */
   below: z.array(z.string()),
 });
@@ -55,6 +57,10 @@ export class SnapshotStore {
 
   list(tenant: string): Snapshot[] {
     return [...(this.#known.get(tenant)?.values() ?? [])];
+  }
+
+  *all(): Generator<Snapshot> {
+    for (const snapshots of this.#known.values()) yield* snapshots.values();
   }
 
   find(tenant: string, name: string): Snapshot | undefined {
