@@ -1,43 +1,32 @@
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { Docker } from "../lib/docker.mjs";
+import { COLD_APP, coldPageOnBoth, DOCKER_PAGE, removePage, requestPage } from "../lib/cold-page.mjs";
 import { callRows, EngineCalls } from "../lib/engine-calls.mjs";
-import { firstByte, now } from "../lib/first-byte.mjs";
 import { bareStart } from "../lib/floor.mjs";
-import { saveImage } from "../lib/image-archive.mjs";
 import { startPlatform } from "../lib/platform.mjs";
 import { median, percentile, round } from "../lib/statistics.mjs";
 import { table } from "../lib/table.mjs";
 
 export const summary = "never-used ids to the first byte, beside docker and a bare spawn";
 
-const APP = fileURLToPath(new URL("../app/cold/", import.meta.url));
 const ROUNDS = 30;
 /** Rounds before it counts: every side's code is compiled, every cache filled. */
 const WARM_UP = 5;
 /** What a removed container still causes (its own removal, the pool's refill) must not fall into the next measurement. */
 const SETTLE_MS = 400;
-/** The limits of the instance type in bench/app/cold/wrangler.jsonc (standard-2), for docker. */
-const LIMITS = { memoryBytes: 6144 * 1024 * 1024, nanoCpus: 1e9, pids: 4096 };
 
 /** @param {import("../run.mjs").Context} context */
 export async function run({ directory, cleanup, log }) {
   const calls = new EngineCalls(join(directory, "engine-calls"));
   const platform = await startPlatform({ directory, cleanup, env: calls.environment });
-  await platform.longshore(["image", "seed", "busybox"]);
-  log("Deploying bench/app/cold …");
-  await platform.deploy(APP);
-  const docker = await Docker.start({ directory, cleanup, log });
-  await saveImage(platform, "bench-cold-page", join(directory, "image.tar"), "bench-cold");
-  await docker.do("load", { archive: join(directory, "image.tar") });
+  const docker = await coldPageOnBoth(platform, { directory, cleanup, log });
 
   const sides = {
     longshore: (round) => longshoreStart(platform, `/cold-${round}`),
-    docker: () => docker.do("coldStart", { image: "bench-cold", port: 8080, path: "/index.html", limits: LIMITS }),
+    docker: () => docker.do("coldStart", DOCKER_PAGE),
     floor: () =>
       bareStart({
         program: "busybox",
-        args: (port) => ["httpd", "-f", "-p", `127.0.0.1:${port}`, "-h", join(APP, "www")],
+        args: (port) => ["httpd", "-f", "-p", `127.0.0.1:${port}`, "-h", join(COLD_APP, "www")],
         path: "/index.html",
       }),
   };
@@ -62,12 +51,9 @@ export async function run({ directory, cleanup, log }) {
 }
 
 async function longshoreStart(platform, path) {
-  const target = { port: platform.edgePort, hostHeader: platform.hostOf("bench-cold"), path };
-  const from = now();
-  const { at, status, head } = await firstByte(target);
-  const workerAt = Number(/^x-worker-entered-at: (\d+)/im.exec(head)?.[1]);
-  await firstByte({ ...target, method: "DELETE" });
-  return { ms: at - from, from, at, status, workerAt };
+  const sample = await requestPage(platform, path);
+  await removePage(platform, path);
+  return { ...sample, workerAt: Number(/^x-worker-entered-at: (\d+)/im.exec(sample.head)?.[1]) };
 }
 
 function report(samples, calls, facts) {

@@ -1,12 +1,13 @@
-// The docker side of a benchmark: runs in namespaces of its own (lib/docker.mjs), starts dockerd there, and does what it is told over IPC.
+// The docker side of a benchmark: runs in namespaces of its own (lib/docker.mjs), starts dockerd there, and does what it is told over IPC
+// (docker-operations.mjs).
 // dockerd, containerd, every container, mount, bridge and firewall rule live in these namespaces, and end with them.
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { createReadStream, createWriteStream, readFileSync } from "node:fs";
+import { createWriteStream, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { removeCgroups } from "./cgroups.mjs";
 import { DockerApi } from "./docker-api.mjs";
-import { now, pollFirstByte } from "./first-byte.mjs";
+import { dockerOperations } from "./docker-operations.mjs";
 
 const [directory, cgroupParent] = process.argv.slice(2);
 const socket = join(directory, "docker.sock");
@@ -45,31 +46,8 @@ const operations = {
     throw new Error(`dockerd does not start:\n${readFileSync(logFile, "utf8").split("\n").slice(-15).join("\n")}`);
   },
 
-  async load({ archive }) {
-    await api.call("POST", "/images/load?quiet=1", createReadStream(archive));
-  },
-
-  /** `docker run` by API: create, start, then a request each millisecond until the first byte. Then the container is removed. */
-  async coldStart({ image, port, path, limits }) {
-    const from = now();
-    const id = await create(image, limits);
-    const created = now();
-    await api.call("POST", `/containers/${id}/start`);
-    const started = now();
-    const { NetworkSettings } = await api.call("GET", `/containers/${id}/json`);
-    const { at, status } = await pollFirstByte({ host: NetworkSettings.IPAddress, port, path });
-    await api.call("DELETE", `/containers/${id}?force=true&v=true`);
-    return { ms: at - from, createMs: created - from, startMs: started - created, readyMs: at - started, status };
-  },
+  ...dockerOperations(api, cgroupParent),
 };
-
-async function create(image, { memoryBytes, nanoCpus, pids }) {
-  const { Id } = await api.call("POST", "/containers/create", {
-    Image: image,
-    HostConfig: { Memory: memoryBytes, MemorySwap: memoryBytes, NanoCpus: nanoCpus, PidsLimit: pids, CgroupParent: cgroupParent },
-  });
-  return Id;
-}
 
 async function startDaemon(flags) {
   const own = ["--data-root", join(directory, "data"), "--exec-root", join(directory, "exec"), "--pidfile", join(directory, "pid")];

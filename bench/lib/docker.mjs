@@ -60,7 +60,7 @@ export class Docker {
     return docker;
   }
 
-  /** Has the agent do one operation (docker-agent.mjs lists them). */
+  /** Has the agent do one operation (docker-operations.mjs lists them). */
   async do(operation, input) {
     const id = this.#nextId++;
     return await new Promise((resolve, reject) => {

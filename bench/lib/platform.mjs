@@ -2,7 +2,10 @@ import { spawn } from "node:child_process";
 import { mkdir, open, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { EngineClient, EngineDirectories } from "../../packages/engine/dist/index.js";
+import { runDirectory } from "../../packages/server/dist/settings.js";
 import { command, end } from "./command.mjs";
+import { processTable } from "./memory.mjs";
 
 const CLI = fileURLToPath(new URL("../../packages/cli/bin/longshore.js", import.meta.url));
 
@@ -29,7 +32,7 @@ export async function startPlatform({ directory, cleanup, env = {}, flags = [] }
   });
   await isUp(child, logFile);
   const presence = JSON.parse(await readFile(join(data, "running.json"), "utf8"));
-  return new Platform(data, presence);
+  return new Platform(data, presence, child.pid);
 }
 
 class Platform {
@@ -37,12 +40,18 @@ class Platform {
   edgePort;
   /** The data directory. */
   data;
+  /** The container engine, past the server: for what no client of the platform can ask for. */
+  engine;
   #domain;
+  #pid;
 
-  constructor(data, { edgePort, domain }) {
+  constructor(data, { edgePort, domain }, pid) {
     this.data = data;
     this.edgePort = edgePort;
     this.#domain = domain;
+    this.#pid = pid;
+    const directories = new EngineDirectories(join(data, "engine"), runDirectory(data));
+    this.engine = new EngineClient(directories.adminSocket, (tenant) => directories.tenantSocket(tenant));
   }
 
   /** The Host header that leads to an application. */
@@ -69,6 +78,33 @@ class Platform {
       .filter(({ status }) => status === "running")
       .map(({ id, applicationId, process: { pid } }) => ({ id, applicationId, pid }));
   }
+
+  /**
+   * The platform's own processes, each with what it is: `up`, `engine`, `server`, `workerd`, `conmon`, and `shim`, the first process in each
+   * container. The programs in the containers, which are the shims' children, are left out.
+   */
+  async processes() {
+    const table = await processTable();
+    const found = [];
+    const add = (process) => {
+      const kind = kindOf(process);
+      found.push({ pid: process.pid, kind });
+      if (kind !== "shim") for (const child of table) if (child.parent === process.pid) add(child);
+    };
+    // conmon is nobody's child: it outlives the engine.
+    const isConmon = ({ name, command }) => name === "conmon" && command.includes(this.data);
+    for (const process of table) if (process.pid === this.#pid || isConmon(process)) add(process);
+    return found;
+  }
+}
+
+function kindOf({ name, command }) {
+  if (name === "conmon") return "conmon";
+  if (command.startsWith("/.longshore/busybox")) return "shim";
+  if (command.includes("engine-main.js")) return "engine";
+  if (command.includes("server-main.js")) return "server";
+  if (command.includes("workerd")) return "workerd";
+  return command.includes(" up ") ? "up" : "other";
 }
 
 async function isUp(child, logFile) {

@@ -1,0 +1,72 @@
+// The program whose throughput is measured, made so that it is not the limit: GET /<n> sends n MiB, POST counts what comes, and a WebSocket gets
+// back each message.
+
+import { createHash } from "node:crypto";
+import { createServer } from "node:http";
+
+const MIB = 1024 * 1024;
+const piece = Buffer.alloc(MIB / 4, "longshore ");
+
+const server = createServer((request, response) => {
+  if (request.method === "GET") send(Number(request.url.slice(1)) * MIB, response);
+  else count(request, response);
+});
+
+function send(bytes, response) {
+  response.writeHead(200, { "content-type": "application/octet-stream", "content-length": bytes });
+  let left = bytes;
+  const more = () => {
+    while (left > 0) {
+      const part = left >= piece.length ? piece : piece.subarray(0, left);
+      left -= part.length;
+      if (!response.write(part)) return response.once("drain", more);
+    }
+    response.end();
+  };
+  more();
+}
+
+function count(request, response) {
+  let bytes = 0;
+  request.on("data", (chunk) => {
+    bytes += chunk.length;
+  });
+  request.on("end", () => response.end(String(bytes)));
+}
+
+server.on("upgrade", (request, socket, head) => {
+  const key = request.headers["sec-websocket-key"];
+  const accept = createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
+  socket.setNoDelay(true);
+  socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`);
+  let rest = head;
+  socket.on("data", (chunk) => {
+    const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+    const { echo, used, closed } = echoed(bytes);
+    rest = bytes.subarray(used);
+    if (echo.length > 0) socket.write(echo);
+    if (closed) socket.end();
+  });
+  socket.on("error", () => socket.destroy());
+});
+
+/** All whole frames in `bytes`, unmasked, as the server's own. Frames have at most 125 bytes here. */
+function echoed(bytes) {
+  const echo = Buffer.allocUnsafe(bytes.length);
+  let used = 0;
+  let written = 0;
+  let closed = false;
+  while (used + 6 <= bytes.length) {
+    const length = bytes[used + 1] & 0x7f;
+    if (used + 6 + length > bytes.length) break;
+    closed = (bytes[used] & 0x0f) === 8;
+    echo[written] = bytes[used];
+    echo[written + 1] = length;
+    for (let index = 0; index < length; index++) echo[written + 2 + index] = bytes[used + 6 + index] ^ bytes[used + 2 + (index & 3)];
+    used += 6 + length;
+    written += 2 + length;
+  }
+  return { echo: echo.subarray(0, written), used, closed };
+}
+
+server.listen(8080, "0.0.0.0");
