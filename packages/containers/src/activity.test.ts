@@ -82,6 +82,8 @@ test("requests that follow each other closely keep it awake", async () => {
 test("after a crash of workerd the container is taken over, kept for sleepAfter, then stopped", async () => {
   const { instance } = (await (await on.fetch("/PLAIN/adopted/")).json()) as { instance: string };
   const mine = on.engine.running().find(({ env }) => env.some((line) => line.endsWith(instance)));
+  // It is in use until then.
+  await eventually(async () => (await on.fetch("/PLAIN/adopted/")).ok && (await on.hasWritten("PLAIN/adopted")));
   await on.restartWorker();
   assert.equal(mine?.status, "running");
   // Nobody asks for it: the alarm alone must see to it.

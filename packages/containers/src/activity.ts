@@ -82,10 +82,12 @@ export class ActivityTracker {
     else this.#whenIdle = task;
   }
 
-  /** A process was started: from now on there is an alarm. */
+  /** A process was started: soon there is an alarm. */
   began(): void {
     this.#lastUse = Date.now();
-    this.#secure(this.#lastUse + this.host.sleepAfterMs());
+    const deadline = this.#lastUse + this.host.sleepAfterMs();
+    this.alarms.wishSoon(WHO, deadline + ALARM_SLACK_MS);
+    this.#hold(deadline);
     if (this.#open === 0) this.renew();
   }
 
@@ -142,6 +144,10 @@ export class ActivityTracker {
 
   #secure(deadline: number): void {
     this.alarms.wish(WHO, deadline + ALARM_SLACK_MS);
+    this.#hold(deadline);
+  }
+
+  #hold(deadline: number): void {
     this.host.hold(deadline - Date.now() + HOLD_SLACK_MS);
   }
 

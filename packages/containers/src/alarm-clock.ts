@@ -1,3 +1,7 @@
+import type { LaterWrites } from "./later-writes.js";
+
+const ALARM = "alarm";
+
 /**
  * The object's one storage alarm, shared by those who want to be woken: it is set to the earliest of their times, and written only when that
  * changes. Nobody waits for the write.
@@ -7,7 +11,10 @@ export class AlarmClock {
   #set: number | undefined;
   #recall: (() => void) | undefined;
 
-  constructor(private readonly storage: DurableObjectStorage) {}
+  constructor(
+    private readonly storage: DurableObjectStorage,
+    private readonly later: LaterWrites,
+  ) {}
 
   /** `recall` is called once, before the alarm is set for the first time: whoever has a wish on record from an earlier life renews it then. */
   beforeFirst(recall: () => void): void {
@@ -18,10 +25,13 @@ export class AlarmClock {
   wish(who: string, time: number | undefined): void {
     if (time === undefined) this.#wishes.delete(who);
     else this.#wishes.set(who, time);
-    const recall = this.#recall;
-    this.#recall = undefined;
-    recall?.();
     this.#apply();
+  }
+
+  /** As {@link wish}, but the alarm is written a little later (later-writes.ts): for a wish that another way of waking stands before. */
+  wishSoon(who: string, time: number): void {
+    this.#wishes.set(who, time);
+    this.later.put(ALARM, () => this.#apply());
   }
 
   /** The alarm has fired: what was set is used up, wishes that lie in the past are granted. */
@@ -32,6 +42,10 @@ export class AlarmClock {
   }
 
   #apply(): void {
+    this.later.drop(ALARM);
+    const recall = this.#recall;
+    this.#recall = undefined;
+    recall?.();
     const next = this.#wishes.size === 0 ? undefined : Math.min(...this.#wishes.values());
     if (next === this.#set) return;
     this.#set = next;

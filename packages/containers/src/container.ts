@@ -3,6 +3,7 @@ import { ActivityTracker } from "./activity.js";
 import { AlarmClock } from "./alarm-clock.js";
 import { durationMs } from "./duration.js";
 import { Forwarder } from "./forward.js";
+import { LaterWrites } from "./later-writes.js";
 import { Lifecycle } from "./lifecycle.js";
 import { Schedules } from "./schedules.js";
 import { signalNumber } from "./signals.js";
@@ -71,8 +72,9 @@ export class Container<Env = Cloudflare.Env> extends DurableObject<Env> {
         `The Durable Object class ${new.target.name} has no container: name it as "class_name" under "containers" in the Wrangler configuration.`,
       );
     }
-    this.#store = new StateStore(ctx);
-    this.#alarms = new AlarmClock(storage);
+    const later = new LaterWrites();
+    this.#store = new StateStore(ctx, later);
+    this.#alarms = new AlarmClock(storage, later);
     this.#schedules = new Schedules(storage, this.#alarms);
     const hasStartHook = () => this.onStart !== Container.prototype.onStart;
     this.#lifecycle = new Lifecycle(ctx, container, this.#store, {

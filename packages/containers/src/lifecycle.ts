@@ -2,7 +2,7 @@ import { ContainerError } from "./container-error.js";
 import { exitCodeOf } from "./engine-error.js";
 import { type Exit, Run } from "./run.js";
 import type { StateStore } from "./state-store.js";
-import type { ContainerStartConfigOptions, ContainerStartOptions, StopParams } from "./types.js";
+import type { ContainerStartConfigOptions, ContainerStartOptions, State, StopParams } from "./types.js";
 import { sleep, within } from "./wait.js";
 
 type ContainerHandle = NonNullable<DurableObjectState["container"]>;
@@ -54,7 +54,10 @@ export class Lifecycle {
     private readonly store: StateStore,
     private readonly host: LifecycleHost,
   ) {
-    if (container.running) this.run = this.#watch(new Run(container, true));
+    if (!container.running) return;
+    this.run = this.#watch(new Run(container, true));
+    // Whoever started it may have ended before that was written down.
+    if (!mayRun(store.get().status)) store.set("running");
   }
 
   /**
@@ -142,7 +145,7 @@ export class Lifecycle {
   async noteMissedExit(): Promise<void> {
     if (this.run !== undefined) return;
     const { status } = this.store.get();
-    if (status !== "running" && status !== "healthy" && status !== "stopping") return;
+    if (!mayRun(status)) return;
     this.store.set("stopped");
     await this.#callOnStop({ exitCode: 0, reason: status === "stopping" ? "runtime_signal" : "exit" });
   }
@@ -218,6 +221,11 @@ export class Lifecycle {
       console.error("onStop failed:", error);
     }
   }
+}
+
+/** True if a process ran when the state was noted. */
+function mayRun(status: State["status"]): boolean {
+  return status === "running" || status === "healthy" || status === "stopping";
 }
 
 /** The error for a run that has ended before it could take a request. */

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -49,6 +49,8 @@ export interface Stage extends AsyncDisposable {
   call(object: string, method: string, ...args: unknown[]): Promise<{ result?: unknown; error?: Record<string, unknown> }>;
   /** What the hooks of one object noted, oldest first. */
   events(object?: string): Promise<Array<Record<string, unknown>>>;
+  /** Whether an object has written down that its container runs: that happens a little later than its first answer. */
+  hasWritten(object: string): Promise<boolean>;
   /** Kills workerd and starts a new one on the same storage and engine. */
   restartWorker(): Promise<void>;
 }
@@ -82,6 +84,11 @@ export async function stage(options: Partial<TestEngineOptions> & Partial<Worker
       const id = object === undefined ? "" : `?id=${await (await fetch(`${worker.url}/ids/${name}?name=${instance}`)).text()}`;
       return (await get(`/events${id}`)) as Array<Record<string, unknown>>;
     },
+    hasWritten: async (object) => {
+      const [name, instance] = object.split("/");
+      const id = await (await fetch(`${worker.url}/ids/${name}?name=${instance}`)).text();
+      return writtenBytes(worker.storage, id) > 0;
+    },
     restartWorker: async () => {
       await worker.crash();
       worker = await WorkerProcess.start(workerOptions);
@@ -92,6 +99,12 @@ export async function stage(options: Partial<TestEngineOptions> & Partial<Worker
       rmSync(directory, { recursive: true, force: true });
     },
   };
+}
+
+/** The size of an object's log of writes: a new object's is empty until it has written something. */
+function writtenBytes(storage: string, id: string): number {
+  const file = readdirSync(storage, { recursive: true, encoding: "utf8" }).find((path) => path.endsWith(`${id}.sqlite-wal`));
+  return file === undefined ? 0 : statSync(join(storage, file)).size;
 }
 
 /** Waits until `check` gives something, asking again after each short pause; fails after `ms`. */
