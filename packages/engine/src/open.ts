@@ -4,7 +4,7 @@ import { copyFile, mkdir, readdir, rename, rm } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import { join } from "node:path";
 import { LongshoreError } from "@longshore/contract";
-import { CgroupTree } from "./cgroup/cgroup.js";
+import { openCgroups } from "./cgroup/open.js";
 import { keeperOf } from "./dev/caller.js";
 import { devHandler } from "./dev/routes.js";
 import { DevSessions } from "./dev/sessions.js";
@@ -147,7 +147,7 @@ async function buildParts(settings: EngineSettings, directories: EngineDirectori
     logsDirectory: directories.logs,
     busybox: directories.busybox,
     runtime: { program: settings.runtime, options: [`--root=${directories.runtimeState}`, "--cgroup-manager=cgroupfs"] },
-    cgroups: CgroupTree.detect(`longshore-${installation}`),
+    cgroups: openCgroups(`longshore-${installation}`),
     disks: await openDisks(settings, directories),
     seccomp: seccompFor(DEFAULT_CAPABILITIES),
     openFiles: settings.openFiles,

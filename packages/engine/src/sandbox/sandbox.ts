@@ -112,7 +112,7 @@ async function assemble(
       cgroupPath: host.cgroups.path(id),
       size,
       limitSwap: host.cgroups.limitsSwap,
-      endTogether: host.cgroups.version === 2,
+      endTogether: host.cgroups.endsTogether,
       openFiles: host.openFiles,
       seccomp: host.seccomp,
     });
@@ -218,18 +218,8 @@ async function endProcesses(cgroups: CgroupTree, id: string): Promise<void> {
   for (let wait = 1; ; wait = Math.min(wait * 2, 50)) {
     const pids = await cgroups.processes(id);
     if (pids.length === 0) return;
-    for (const pid of pids) killIfThere(pid);
-    // A process that is frozen dies when it may run again.
-    if (cgroups.isFrozen(id)) cgroups.setFrozen(id, false);
+    await cgroups.kill(id);
     if (Date.now() > deadline) throw new LongshoreError("INTERNAL", `Processes ${pids.join(", ")} of sandbox ${id} did not end.`);
     await new Promise((resolve) => setTimeout(resolve, wait));
-  }
-}
-
-function killIfThere(pid: number): void {
-  try {
-    process.kill(pid, "SIGKILL");
-  } catch (error) {
-    if (!isErrno(error, "ESRCH")) throw error;
   }
 }

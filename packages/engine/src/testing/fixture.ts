@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { copyFile, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { CgroupTree } from "../cgroup/cgroup.js";
+import { openCgroups } from "../cgroup/open.js";
 import { Disks } from "../disk/disks.js";
 import type { ImageConfig, PreparedImage } from "../image/types.js";
 import { DEFAULT_CAPABILITIES } from "../sandbox/oci-spec.js";
@@ -54,7 +54,7 @@ export async function fixture(): Promise<Fixture> {
   for (const applet of APPLETS) await symlink("busybox", join(layer, "bin", applet));
   await writeFile(join(layer, "etc/passwd"), "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000:app:/home/app:/bin/sh\n");
   await writeFile(join(layer, "etc/group"), "root:x:0:\napp:x:1000:\n");
-  const cgroups = CgroupTree.detect(`longshore-test-${randomUUID().slice(0, 8)}`);
+  const cgroups = openCgroups(`longshore-test-${randomUUID().slice(0, 8)}`);
   const config: ImageConfig = { env: ["PATH=/bin"], entrypoint: [], command: ["sh"], workingDirectory: "/", user: "", exposedPorts: [] };
   const image: PreparedImage = { digest: `sha256:${"0".repeat(64)}`, layers: ["busybox"], config, sizeBytes: 1 };
   return {
