@@ -18,6 +18,8 @@ export interface Command {
   /** The whole help, examples included. */
   readonly help: string;
   readonly options: NonNullable<ParseArgsConfig["options"]>;
+  /** Its words are another program's: unless they ask for help, it gets all of them as they are. */
+  readonly passesOn?: true;
   /** Returns the exit code. Errors are printed by the caller. */
   run(values: Values, words: readonly string[], output: Output): Promise<number>;
 }

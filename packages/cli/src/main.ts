@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { LongshoreError, toLongshoreError } from "@longshore/contract";
 import type { Command, Output } from "./command.js";
+import { devCommand } from "./commands/dev.js";
 import { doctorCommand } from "./commands/doctor.js";
 import { downCommand } from "./commands/down.js";
 import { envCommand } from "./commands/env.js";
@@ -10,7 +11,16 @@ import { statusCommand } from "./commands/status.js";
 import { upCommand } from "./commands/up.js";
 import { runWrangler } from "./wrangler/run.js";
 
-const COMMANDS: readonly Command[] = [upCommand, downCommand, statusCommand, logsCommand, doctorCommand, imageCommand, envCommand];
+const COMMANDS: readonly Command[] = [
+  upCommand,
+  downCommand,
+  devCommand,
+  statusCommand,
+  logsCommand,
+  doctorCommand,
+  imageCommand,
+  envCommand,
+];
 
 const standardOutput: Output = {
   print: (text) => void process.stdout.write(`${text}\n`),
@@ -33,6 +43,9 @@ export async function main(argv: readonly string[], output: Output = standardOut
 }
 
 async function runCommand(command: Command, args: string[], output: Output): Promise<number> {
+  if (command.passesOn === true) {
+    return args.includes("--help") || args.includes("-h") ? help(command.name, output) : await command.run({}, args, output);
+  }
   const options = { ...command.options, help: { type: "boolean", short: "h" } } as const;
   const { values, positionals } = parse(command, args, options);
   if (values.help === true) return help(command.name, output);

@@ -1,3 +1,4 @@
+export { type DevEngine, startDevEngine } from "./dev-engine.js";
 export { type EngineAccess, engineAccess } from "./engine-access.js";
 export { installationIdentity } from "./installation/identity.js";
 export { type Presence, readPresence } from "./installation/presence.js";

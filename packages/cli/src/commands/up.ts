@@ -1,7 +1,6 @@
-import { LongshoreError } from "@longshore/contract";
 import { readSettings, type SettingName, up } from "@longshore/server";
 import { type Command, text, type Values } from "../command.js";
-import { diagnose } from "../doctor/checks.js";
+import { requireReady } from "../doctor/require-ready.js";
 
 const NUMBERS = new Set<SettingName>(["edgePort", "apiPort", "registryPort", "pool", "snapshotDays", "uid"]);
 const FLAGS: Readonly<Record<string, SettingName>> = {
@@ -46,13 +45,7 @@ Examples:
   options: { config: { type: "string" }, ...Object.fromEntries(Object.keys(FLAGS).map((name) => [name, { type: "string" as const }])) },
   async run(values, _words, output) {
     const settings = readSettings(flagSettings(values), text(values, "config"));
-    const problems = (await diagnose(settings)).filter((check) => !check.ok && check.required);
-    if (problems.length > 0) {
-      throw new LongshoreError(
-        "UNAVAILABLE",
-        `This machine is not ready:\n${problems.map(({ name, found, fix }) => `  ${name}: ${found}. ${fix}`).join("\n")}`,
-      );
-    }
+    await requireReady(settings);
     const installation = await up(settings, (message) => output.note(message));
     const { presence } = installation;
     output.print(`Longshore is up.

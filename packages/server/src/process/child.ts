@@ -14,15 +14,17 @@ export interface Service {
 
 /**
  * The life of a child process of `longshore up`: it is told to start, says that it is ready, and ends when told to — or at once, leaving
- * containers and Workers running for its successor, when `up` itself is gone.
+ * containers and Workers running for its successor, when `up` itself is gone. A passing one has no successor: it leaves nothing.
  */
 export function runChild(name: string, start: (start: Start) => Promise<Service>): void {
   let service: Promise<Service> | undefined;
+  let passing = false;
   // The terminal's Ctrl-C goes to every process of the group; only `up` decides what it means.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => log.info(`${name}: ${signal} is left to "up"`));
-  process.on("disconnect", () => process.exit(0));
+  process.on("disconnect", () => (passing ? void end(name, service) : process.exit(0)));
   process.on("message", (message: ToChild) => {
     if (message.kind === "start") {
+      passing = message.start.passing === true;
       service = start(message.start);
       service.then(
         ({ facts }) => tell({ kind: "ready", facts }),

@@ -8,6 +8,8 @@ export interface Start {
   readonly runDirectory: string;
   /** The child has been up before: what it finds running is to go on running, even when this start fails. */
   readonly again?: true;
+  /** What the child has started ends with it when whoever started the child is gone, rather than waiting for a successor. */
+  readonly passing?: true;
 }
 
 /** From `up` to a child. */
