@@ -30,12 +30,13 @@ import { ExitWatch } from "./instance/exit-watch.js";
 import { RecordStore } from "./instance/record.js";
 import { LogKeeper } from "./log/keeper.js";
 import { recover } from "./recovery.js";
+import { IdRanges } from "./sandbox/id-ranges.js";
 import { DEFAULT_CAPABILITIES } from "./sandbox/oci-spec.js";
 import type { SandboxHost } from "./sandbox/sandbox.js";
 import { seccompFor } from "./sandbox/seccomp.js";
 import { expireSnapshots, SNAPSHOT_TTL_MS } from "./snapshot/expiry.js";
 import { Snapshots } from "./snapshot/snapshots.js";
-import { enterPrivateMountNamespace } from "./sys/mount-namespace.js";
+import { enterPrivateMountNamespace, passableName } from "./sys/mount-namespace.js";
 import { TenantHost } from "./tenant/tenant-host.js";
 
 export interface EngineSettings {
@@ -49,6 +50,8 @@ export interface EngineSettings {
   readonly poolDepth: number;
   /** False lets containers write as much as the host's disk takes; true, unless it is given, limits them where the host can. */
   readonly limitDisks?: boolean;
+  /** False keeps containers in the host's user namespace; true, unless it is given, gives each ids of its own where the host can. */
+  readonly userNamespaces?: boolean;
   /** Snapshots older than this are removed when no container uses them; 30 days unless it is given. */
   readonly snapshotTtlMs?: number;
   /** Open files of a container's process. */
@@ -139,16 +142,19 @@ async function openEgress(settings: EngineSettings, directories: EngineDirectori
 async function buildParts(settings: EngineSettings, directories: EngineDirectories, egress: EgressNetwork) {
   // One parent for each installation: two of them on a machine never sweep each other's.
   const installation = createHash("sha256").update(directories.data).digest("hex").slice(0, 8);
+  const disks = await openDisks(settings, directories);
   const host: SandboxHost = {
     egress,
     directory: directories.sandboxes,
+    mounts: passableName(directories.sandboxes),
+    ...(await openIds(settings, directories, installation)),
     layersDirectory: join(directories.images, "layers"),
     exitsDirectory: directories.exits,
     logsDirectory: directories.logs,
     busybox: directories.busybox,
     runtime: { program: settings.runtime, options: [`--root=${directories.runtimeState}`, "--cgroup-manager=cgroupfs"] },
     cgroups: openCgroups(`longshore-${installation}`),
-    disks: await openDisks(settings, directories),
+    disks,
     seccomp: seccompFor(DEFAULT_CAPABILITIES),
     openFiles: settings.openFiles,
   };
@@ -176,6 +182,18 @@ async function openDisks(settings: EngineSettings, directories: EngineDirectorie
   const disks = await Disks.detect(directories.scratch);
   if (disks.unlimitedBecause !== undefined) settings.log("containers' disks have no limit", { reason: disks.unlimitedBecause });
   return disks;
+}
+
+async function openIds(settings: EngineSettings, directories: EngineDirectories, installation: string): Promise<{ ids?: IdRanges }> {
+  if (settings.userNamespaces === false) return {};
+  const ids = new IdRanges(Number.parseInt(installation, 16));
+  try {
+    await ids.probe(directories.scratch);
+    return { ids };
+  } catch (error) {
+    settings.log("containers have no user namespaces of their own", { reason: String(error) });
+    return {};
+  }
 }
 
 const BUSYBOX_CANDIDATES = ["/bin/busybox", "/usr/bin/busybox"];

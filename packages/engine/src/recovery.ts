@@ -37,6 +37,7 @@ function takeBack(engine: ContainerEngine, tenant: TenantHost, record: InstanceR
   const network = record.status === "exited" ? undefined : networkOf(record);
   const instance = engine.adopt(tenant, record, { network });
   if (record.status === "exited") return;
+  if (network !== undefined) engine.parts.host.ids?.claim(record.id, record.process.pid);
   if (network === undefined) {
     // conmon may be about to say how it ended, or has said so already: the exit watch reports it. Without a conmon nobody will.
     setTimeout(

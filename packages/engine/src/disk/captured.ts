@@ -1,9 +1,10 @@
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdir, open, stat } from "node:fs/promises";
+import { open, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { toLongshoreError } from "@longshore/contract";
+import { bindWithIds } from "../sys/user-namespace.js";
 import { diskDirectory, IMAGE } from "./disks.js";
 import { mountImage } from "./mount-image.js";
 
@@ -37,11 +38,14 @@ export async function captureDisk(directory: string, target: string): Promise<nu
   }
 }
 
-/** Makes a captured disk readable for this process and returns the overlay layer in it. `mountPoint` is made when it is needed. */
-export async function exposeCaptured(captured: string, mountPoint: string): Promise<string> {
+/**
+ * Makes a captured disk readable for this process and returns the overlay layer in it. `mountPoint` is an empty directory; `mapping` as in
+ * {@link mountImage}.
+ */
+export async function exposeCaptured(captured: string, mountPoint: string, mapping: number | undefined): Promise<string> {
   const image = join(captured, IMAGE);
-  if (!existsSync(image)) return join(captured, UPPER);
-  await mkdir(mountPoint);
-  await mountImage(image, mountPoint, { readOnly: true });
+  if (existsSync(image)) await mountImage(image, mountPoint, { readOnly: true, mapping });
+  else if (mapping === undefined) return join(captured, UPPER);
+  else bindWithIds(captured, mountPoint, mapping);
   return join(mountPoint, UPPER);
 }

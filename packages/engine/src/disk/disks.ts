@@ -3,6 +3,7 @@ import { mkdir, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { LongshoreError } from "@longshore/contract";
+import { bindWithIds } from "../sys/user-namespace.js";
 import { hasLoopDevices } from "./loop.js";
 import { mountImage } from "./mount-image.js";
 import { type DiskTemplate, makeTemplate, writeImage } from "./template.js";
@@ -49,20 +50,23 @@ export class Disks {
   }
 
   /**
-   * Makes an empty disk of `diskMb` (10^6 bytes) for the sandbox in `directory`, and mounts it for this process.
+   * Makes an empty disk of `diskMb` (10^6 bytes) for the sandbox in `directory`, and mounts it for this process at {@link diskDirectory} of
+   * `mountsDirectory`, which may be another name of the same; `mapping` as in {@link mountImage}.
    * Errors: `NO_SPACE` when the host's own disk is nearly full.
    */
-  async attach(directory: string, diskMb: number): Promise<void> {
+  async attach(directory: string, diskMb: number, mountsDirectory = directory, mapping?: number): Promise<void> {
     await requireSpace(directory);
     const mounted = join(directory, MOUNTED);
     await mkdir(mounted);
     if (this.unlimitedBecause !== undefined) {
       await Promise.all([mkdir(join(mounted, "upper"), { mode: 0o755 }), mkdir(join(mounted, "work"))]);
+      const shown = diskDirectory(mountsDirectory);
+      if (mapping !== undefined) bindWithIds(shown, shown, mapping);
       return;
     }
     const template = await this.#template(Math.max(Math.ceil(diskMb), LEAST_MB));
     await writeImage(template, join(directory, IMAGE));
-    await mountImage(join(directory, IMAGE), mounted);
+    await mountImage(join(directory, IMAGE), diskDirectory(mountsDirectory), { mapping });
   }
 
   async #template(diskMb: number): Promise<DiskTemplate> {

@@ -2,6 +2,7 @@ import { closeSync, readSync } from "node:fs";
 import { LongshoreError } from "@longshore/contract";
 import { callInBackground } from "../sys/background-call.js";
 import { libcFunction, SystemCallError } from "../sys/libc.js";
+import { mapMountedIds } from "../sys/user-namespace.js";
 import { attachLoop } from "./loop.js";
 
 /** Numbers of the mount calls on x86-64 and arm64 alike, which the C library may be too old to have. */
@@ -28,11 +29,17 @@ const moveCall = libcFunction("long syscall(long number, int from, const char *f
 const WRITABLE = ["noinit_itable", "discard", "nobarrier", "errors=remount-ro"];
 const READ_ONLY = ["ro", "noinit_itable"];
 
+export interface MountOptions {
+  readonly readOnly?: boolean;
+  /** Whose ids its files show (sys/user-namespace.ts); absent: those that are on the disk. */
+  readonly mapping?: number | undefined;
+}
+
 /**
  * Mounts an ext4 image. Making the device and reading the file system happen on another thread; only the last step, which needs the engine's own
  * mounts, is the caller's. Errors: `UNAVAILABLE` (no loop device), `INTERNAL` with the kernel's words.
  */
-export async function mountImage(file: string, target: string, { readOnly = false } = {}): Promise<void> {
+export async function mountImage(file: string, target: string, { readOnly = false, mapping }: MountOptions = {}): Promise<void> {
   using device = await attachLoop(file, readOnly);
   const context: number = openCall(SYS_FSOPEN, "ext4", CLOEXEC);
   if (context < 0) throw new SystemCallError("fsopen", "ext4");
@@ -44,7 +51,7 @@ export async function mountImage(file: string, target: string, { readOnly = fals
     }
     const { result, errno } = await callInBackground(configCall, SYS_FSCONFIG, context, CREATE, null, null, 0);
     if (result !== 0) throw failure(file, context, new SystemCallError("fsconfig", file, errno));
-    attach(context, target);
+    attach(context, target, mapping);
   } finally {
     closeSync(context);
   }
@@ -54,13 +61,15 @@ function set(context: number, command: number, key: string, value: string | null
   if (configCall(SYS_FSCONFIG, context, command, key, value, 0) !== 0) throw failure(key, context, new SystemCallError("fsconfig", key));
 }
 
-function attach(context: number, target: string): void {
+function attach(context: number, target: string, mapping: number | undefined): void {
   const mounted: number = mountCall(SYS_FSMOUNT, context, CLOEXEC, 0);
   if (mounted < 0) throw new SystemCallError("fsmount", target);
-  const result = moveCall(SYS_MOVE_MOUNT, mounted, "", AT_FDCWD, target, MOVE_FROM_FD);
-  const failed = result === 0 ? undefined : new SystemCallError("move_mount", target);
-  closeSync(mounted);
-  if (failed !== undefined) throw failed;
+  try {
+    if (mapping !== undefined) mapMountedIds(mounted, mapping, target);
+    if (moveCall(SYS_MOVE_MOUNT, mounted, "", AT_FDCWD, target, MOVE_FROM_FD) !== 0) throw new SystemCallError("move_mount", target);
+  } finally {
+    closeSync(mounted);
+  }
 }
 
 /** The kernel explains itself on the context's file, a line at a time. */

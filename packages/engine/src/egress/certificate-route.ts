@@ -2,6 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { buffer } from "node:stream/consumers";
 import type { Route } from "../http/router.js";
 import type { Instance } from "../instance/instance.js";
+import { rootIdOf } from "../sys/user-namespace.js";
 import type { CertificateAuthority } from "./certificate-authority.js";
 import { CERTIFICATE_PATH, installCertificate } from "./container-trust.js";
 
@@ -25,7 +26,8 @@ export function certificateRoute(authority: CertificateAuthority, find: (name: s
       const archive = await buffer(request);
       if (nameIn(archive) !== NAME) return await next(exchange);
       const instance = find(parameters[0] ?? "");
-      instance.addVariables(installCertificate(`/proc/${instance.record.process.pid}/root`, authority));
+      const { pid } = instance.record.process;
+      instance.addVariables(installCertificate(`/proc/${pid}/root`, authority, rootIdOf(pid)));
       return { status: 200 };
     },
   };

@@ -1,4 +1,4 @@
-import { closeSync, constants, fchmodSync, fstatSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { closeSync, constants, fchmodSync, fchownSync, fstatSync, lchownSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { isErrno } from "@longshore/contract";
 import { openInRoot } from "../sys/open-in-root.js";
@@ -22,6 +22,10 @@ const PUBLIC_FILE = 0o644;
 const PUBLIC_DIRECTORY = 0o755;
 const MAX_BUNDLE_BYTES = 4 * 1024 * 1024;
 
+interface Root {
+  readonly directory: string;
+  readonly owner: number;
+}
 type Authority = Pick<CertificateAuthority, "certificate" | "subjectHash">;
 
 /** What programs that do not use the image's trust store are told by environment variables, unless the user has set them. */
@@ -29,10 +33,12 @@ export type TrustVariables = Readonly<Record<string, string>>;
 
 /**
  * Puts the certificate into a container, under the documented name and into the trust store that its image has, so that what uses the store needs
- * no step of its own. `root` may be that of a running container: every path is resolved by the kernel within it.
+ * no step of its own. `root` may be that of a running container: every path is resolved by the kernel within it. What is made belongs to `owner`, the host's id
+ * of the container's root.
  * Errors: a container without room for the file. A trust store that cannot be written is left as it is.
  */
-export function installCertificate(root: string, authority: Authority): TrustVariables {
+export function installCertificate(rootDirectory: string, authority: Authority, owner = 0): TrustVariables {
+  const root = { directory: rootDirectory, owner };
   writeInRoot(root, CERTIFICATE_PATH, authority.certificate);
   const bundles = BUNDLES.filter((bundle) => appendOnce(root, bundle, authority.certificate));
   if (isDirectory(root, HASHED_DIRECTORY)) writeIfPossible(root, `${HASHED_DIRECTORY}/${authority.subjectHash}.0`, authority.certificate);
@@ -50,8 +56,8 @@ function trustVariables(bundle: string | undefined): TrustVariables {
 }
 
 /** True when the bundle is there and holds the certificate now. */
-function appendOnce(root: string, path: string, certificate: string): boolean {
-  const fd = openInRoot(root, path, constants.O_RDWR | constants.O_APPEND | constants.O_NONBLOCK | constants.O_NOCTTY);
+function appendOnce(root: Root, path: string, certificate: string): boolean {
+  const fd = openInRoot(root.directory, path, constants.O_RDWR | constants.O_APPEND | constants.O_NONBLOCK | constants.O_NOCTTY);
   if (fd === undefined) return false;
   try {
     const status = fstatSync(fd);
@@ -66,7 +72,7 @@ function appendOnce(root: string, path: string, certificate: string): boolean {
   }
 }
 
-function writeIfPossible(root: string, path: string, content: string): void {
+function writeIfPossible(root: Root, path: string, content: string): void {
   try {
     writeInRoot(root, path, content);
   } catch (error) {
@@ -80,13 +86,14 @@ function unwritable(error: unknown): false {
   throw error;
 }
 
-function writeInRoot(root: string, path: string, content: string): void {
+function writeInRoot(root: Root, path: string, content: string): void {
   makeDirectory(root, dirname(path));
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-  const fd = openInRoot(root, path, flags);
+  const fd = openInRoot(root.directory, path, flags);
   if (fd === undefined) throw new Error(`the container does not let ${path} be written`);
   try {
     if (!fstatSync(fd).isFile()) throw new Error(`${path} in the container is not a file`);
+    fchownSync(fd, root.owner, root.owner);
     fchmodSync(fd, PUBLIC_FILE);
     writeFileSync(fd, content);
   } finally {
@@ -95,14 +102,15 @@ function writeInRoot(root: string, path: string, content: string): void {
 }
 
 /** The directory is made below an open one, never by a path that the container could bend. */
-function makeDirectory(root: string, path: string): void {
+function makeDirectory(root: Root, path: string): void {
   if (path === "/" || isDirectory(root, path)) return;
   makeDirectory(root, dirname(path));
-  const parent = openInRoot(root, dirname(path), constants.O_RDONLY | constants.O_DIRECTORY);
+  const parent = openInRoot(root.directory, dirname(path), constants.O_RDONLY | constants.O_DIRECTORY);
   if (parent === undefined) throw new Error(`the container does not let ${path} be made`);
   try {
     const made = `/proc/self/fd/${parent}/${path.slice(path.lastIndexOf("/") + 1)}`;
     mkdirSync(made, { mode: PUBLIC_DIRECTORY });
+    lchownSync(made, root.owner, root.owner);
   } catch (error) {
     if (!isErrno(error, "EEXIST")) throw error;
   } finally {
@@ -110,8 +118,8 @@ function makeDirectory(root: string, path: string): void {
   }
 }
 
-function isDirectory(root: string, path: string): boolean {
-  const fd = openInRoot(root, path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NONBLOCK);
+function isDirectory(root: Root, path: string): boolean {
+  const fd = openInRoot(root.directory, path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NONBLOCK);
   if (fd !== undefined) closeSync(fd);
   return fd !== undefined;
 }

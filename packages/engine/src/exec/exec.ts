@@ -6,6 +6,7 @@ import { frame } from "../http/frames.js";
 import type { Instance } from "../instance/instance.js";
 import type { SandboxHost } from "../sandbox/sandbox.js";
 import { type ProcessIdentity, signalProcess } from "../sys/process.js";
+import { rootIdOf } from "../sys/user-namespace.js";
 import { findExecutable } from "./executable.js";
 import { type ExecClient, type ExecIo, openIo } from "./io.js";
 import { type ExecRequest, execProcess } from "./process-spec.js";
@@ -108,6 +109,7 @@ export class Exec {
     mkdirSync(directory, { mode: 0o700 });
     const io = openIo(this.request.terminal, directory, size !== undefined);
     try {
+      io.ownedBy(rootIdOf(record.process.pid) + spec.user.uid);
       const { runtime } = this.host;
       const { pid, process, ended } = await spawnInContainer(
         runtime,

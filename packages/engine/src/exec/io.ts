@@ -1,4 +1,4 @@
-import { closeSync } from "node:fs";
+import { closeSync, fchownSync } from "node:fs";
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
@@ -22,6 +22,8 @@ export interface ExecIo {
   /** For the OCI runtime: its own standard streams, which the process inherits, and further arguments. */
   readonly stdio: readonly (number | "ignore")[];
   readonly runtimeArguments: readonly string[];
+  /** Lets this user of the host open by name (`/dev/stdout`) what the process gets. */
+  ownedBy(uid: number): void;
   /** The runtime has been spawned; `signal` aborts when it ends. Resolves when there is something to attach to. */
   spawned(signal: AbortSignal): Promise<void>;
   attach(client: ExecClient | undefined, request: ExecRequest): void;
@@ -51,6 +53,10 @@ class PipeIo implements ExecIo {
     const [input, output, errors] = [makePipe(), makePipe(), makePipe()];
     this.#pipes = [input, output, errors];
     this.stdio = [input.read, output.write, errors.write];
+  }
+
+  ownedBy(uid: number): void {
+    for (const fd of this.stdio) fchownSync(fd, uid, -1);
   }
 
   async spawned(): Promise<void> {
@@ -112,6 +118,10 @@ class TerminalIo implements ExecIo {
     this.#sized = sized;
     this.#socket = new ConsoleSocket(path);
     this.runtimeArguments = ["--tty", "--console-socket", path];
+  }
+
+  ownedBy(): void {
+    // The OCI runtime makes the terminal, for the user.
   }
 
   async spawned(signal: AbortSignal): Promise<void> {

@@ -30,7 +30,7 @@ type SandboxProcess = z.infer<typeof sandboxConfig>["process"];
 
 /** Everything about the process but its command line. */
 export interface ExecProcess {
-  readonly spec: Readonly<Record<string, unknown>>;
+  readonly spec: Readonly<Record<string, unknown>> & { readonly user: { readonly uid: number } };
   readonly workingDirectory: string;
   readonly environment: Readonly<Record<string, string>>;
 }

@@ -171,7 +171,7 @@ async function sendDirectory(tenant: TenantHost, { parameters: [name = ""], quer
   const path = query.get("path") ?? "";
   if (!/\/\.?$/.test(path))
     throw new LongshoreError("UNSUPPORTED", `Only the contents of a directory can be read ("<directory>/."), not ${path}.`);
-  const archive = packDirectory(`/proc/${instance.record.process.pid}/root`, path);
+  const archive = packDirectory(instance.record.process.pid, path);
   response.writeHead(200, { "content-type": "application/x-tar" });
   archive.stream.pipe(response, { end: false });
   // Only an archive that tar calls complete ends as one; the router breaks the connection for any other.

@@ -1,5 +1,6 @@
 import type { InstanceSize } from "@longshore/contract";
 import type { Identity } from "../image/user.js";
+import { IDS_PER_CONTAINER } from "../sys/user-namespace.js";
 import type { Bind } from "./root-filesystem.js";
 
 /** What an unprivileged service may do: the set that Docker gives by default. */
@@ -30,6 +31,8 @@ export interface SpecInput {
   readonly rootDirectory: string;
   /** Host directory that appears as `/.longshore`: the shim, its fifo, and the late command. */
   readonly shimDirectory: string;
+  /** The host's id of the container's root; absent: no user namespace of its own. */
+  readonly idBase: number | undefined;
   /** Host directories that appear in the container, writable. */
   readonly binds: readonly Bind[];
   /** Host files that appear as `/etc/<name>`. */
@@ -73,7 +76,7 @@ export function ociSpec(input: SpecInput): Record<string, unknown> {
     mounts: mounts(input),
     linux: {
       cgroupsPath: input.cgroupPath,
-      namespaces: ["pid", "network", "ipc", "uts", "mount"].map((type) => ({ type })),
+      ...namespaces(input.idBase),
       resources: {
         memory: memory(input),
         pids: { limit: PIDS_LIMIT },
@@ -86,6 +89,13 @@ export function ociSpec(input: SpecInput): Record<string, unknown> {
       readonlyPaths: READ_ONLY.map((name) => `/proc/${name}`),
     },
   };
+}
+
+function namespaces(idBase: number | undefined) {
+  const own = ["pid", "network", "ipc", "uts", "mount", "cgroup"].map((type) => ({ type }));
+  if (idBase === undefined) return { namespaces: own };
+  const mappings = [{ containerID: 0, hostID: idBase, size: IDS_PER_CONTAINER }];
+  return { namespaces: [...own, { type: "user" }], uidMappings: mappings, gidMappings: mappings };
 }
 
 function capabilities(uid: number) {

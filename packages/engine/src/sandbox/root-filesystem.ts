@@ -4,6 +4,7 @@ import { type InstanceSize, isErrno } from "@longshore/contract";
 import { exposeCaptured } from "../disk/captured.js";
 import { type Disks, diskDirectory } from "../disk/disks.js";
 import { mountOverlay, unmount } from "../sys/libc.js";
+import { bindWithIds } from "../sys/user-namespace.js";
 
 /** What a sandbox starts with besides its image: nothing of it is ever written to. */
 export interface Restored {
@@ -17,8 +18,12 @@ export const NOTHING_RESTORED: Restored = { base: [], volumes: [] };
 
 export interface FileSystemInput {
   readonly disks: Disks;
-  /** The sandbox's own directory; `root` in it is there already. */
+  /** The sandbox's own directory. */
   readonly directory: string;
+  /** The same by the name that mounts are made under (sys/mount-namespace.ts). */
+  readonly mounts: string;
+  /** Whose ids its files show; absent: those that are on the disk. */
+  readonly mapping: number | undefined;
   readonly layersDirectory: string;
   readonly layers: readonly string[];
   readonly size: InstanceSize;
@@ -32,25 +37,39 @@ export interface Bind {
 }
 
 /**
- * Mounts a sandbox's root file system at `<directory>/root` for this process, with a fresh disk on top; returns what is to be bound into it.
+ * Mounts a sandbox's root file system at `<mounts>/root` for this process, with a fresh disk on top; returns what is to be bound into it.
  * Once a container has it, {@link releaseFileSystem}: then it ends with the container. Errors: `NO_SPACE`.
  */
 export async function mountFileSystem(input: FileSystemInput): Promise<Bind[]> {
-  const { directory, restored } = input;
-  await input.disks.attach(directory, input.size.diskMb);
+  const { directory, mounts, mapping, restored, size } = input;
+  await input.disks.attach(directory, size.diskMb, mounts, mapping);
   const above: string[] = [];
   for (const [position, captured] of restored.base.entries()) {
-    above.push(await exposeCaptured(captured, join(directory, `base-${position}`)));
+    above.push(await exposeCaptured(captured, mountPoint(mounts, `base-${position}`), mapping));
   }
-  mountRoot(directory, input.layersDirectory, [...input.layers, ...above]);
+  mountRoot(mounts, withIds(input.layersDirectory, mounts, "layers", mapping), [...input.layers, ...above]);
   return restored.volumes.map(({ content, target }, position) => {
     const name = `volume-${position}`;
-    mountCopyOnWrite(directory, name, content);
-    return { source: join(directory, name), target };
+    mountCopyOnWrite(mounts, name, withIds(content, mounts, `content-${position}`, mapping));
+    return { source: join(mounts, name), target };
   });
 }
 
-const MOUNT_POINT = /^(root|disk|base-\d+|volume-\d+)$/;
+/** A directory of the host with the container's ids, shown at `<mounts>/<name>`; without a mapping the directory itself. */
+function withIds(source: string, mounts: string, name: string, mapping: number | undefined): string {
+  if (mapping === undefined) return source;
+  const target = mountPoint(mounts, name);
+  bindWithIds(source, target, mapping);
+  return target;
+}
+
+function mountPoint(mounts: string, name: string): string {
+  const path = join(mounts, name);
+  mkdirSync(path);
+  return path;
+}
+
+const MOUNT_POINT = /^(root|disk|layers|(base|volume|content)-\d+)$/;
 
 /** Takes this process's view of a sandbox's mounts away. None there is fine. */
 export function releaseFileSystem(directory: string): void {
@@ -65,7 +84,7 @@ export function releaseFileSystem(directory: string): void {
 
 /** The kernel takes at most a page of options: layers are named relative to their directory, which is the working directory for the call. */
 function mountRoot(directory: string, layersDirectory: string, lower: readonly string[]): void {
-  const root = join(directory, "root");
+  const root = mountPoint(directory, "root");
   const disk = diskDirectory(directory);
   const previous = process.cwd();
   process.chdir(layersDirectory);

@@ -1,5 +1,5 @@
 import { closeSync, constants, openSync, writeFileSync, writeSync } from "node:fs";
-import { link, mkdir, rm, writeFile } from "node:fs/promises";
+import { chown, link, mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type InstanceSize, isErrno, LongshoreError } from "@longshore/contract";
 import type { CgroupTree } from "../cgroup/cgroup.js";
@@ -12,7 +12,9 @@ import { beginLog } from "../log/rotation.js";
 import { NetworkNamespace } from "../network/namespace.js";
 import { makeFifo } from "../sys/libc.js";
 import { identify, type ProcessIdentity, signalProcess } from "../sys/process.js";
+import { IDS_PER_CONTAINER } from "../sys/user-namespace.js";
 import { createUnderConmon, type RuntimeCommand, runtime } from "./conmon.js";
+import type { IdRanges } from "./id-ranges.js";
 import { type LateCommand, lateScript } from "./late-command.js";
 import { ociSpec } from "./oci-spec.js";
 import { mountFileSystem, NOTHING_RESTORED, type Restored, releaseFileSystem } from "./root-filesystem.js";
@@ -21,6 +23,8 @@ import { mountFileSystem, NOTHING_RESTORED, type Restored, releaseFileSystem } f
 export interface SandboxHost {
   /** A directory per sandbox, named by its id. */
   readonly directory: string;
+  /** Another name of `directory`, which mounts are made under (`passableName`). */
+  readonly mounts: string;
   readonly layersDirectory: string;
   readonly exitsDirectory: string;
   /** A file per sandbox with its output; stays when the sandbox is removed. */
@@ -30,6 +34,8 @@ export interface SandboxHost {
   readonly runtime: RuntimeCommand;
   readonly cgroups: CgroupTree;
   readonly disks: Disks;
+  /** User ids for each sandbox; without it root in a container is the host's root, with less capabilities. */
+  readonly ids?: IdRanges;
   /** The way out; without it a container has its loopback interface only. */
   readonly egress?: SandboxEgress;
   readonly seccomp: Record<string, unknown>;
@@ -90,22 +96,28 @@ async function assemble(
   restored: Restored,
 ): Promise<Sandbox> {
   const shim = join(directory, "shim");
-  const root = join(directory, "root");
+  const mounts = join(host.mounts, id);
   await mkdir(directory, { mode: 0o711 });
-  await Promise.all([mkdir(shim, { mode: 0o755 }), mkdir(root)]);
+  await mkdir(shim, { mode: 0o755 });
   makeFifo(join(shim, "f"), 0o644);
   await link(host.busybox, join(shim, "busybox"));
+  const ids = await host.ids?.take(id);
   const { disks, layersDirectory } = host;
-  const binds = await mountFileSystem({ disks, directory, layersDirectory, layers: image.layers, size, restored });
+  const binds = await mountFileSystem({
+    ...{ disks, directory, mounts, mapping: ids?.mapping, layersDirectory, layers: image.layers, size, restored },
+  });
+  const root = join(mounts, "root");
   try {
     const identity = resolveUser(image.config.user, readInRoot(root, "/etc/passwd"), readInRoot(root, "/etc/group"));
+    if (ids !== undefined) requireIds(identity);
     const hostname = id.slice(0, 12);
     const place = host.egress?.reserve(id);
     const spec = ociSpec({
       rootDirectory: root,
-      shimDirectory: shim,
+      shimDirectory: join(mounts, "shim"),
+      idBase: ids?.base,
       binds,
-      etcFiles: await etcFiles(directory, hostname, place, host.egress?.resolvConf),
+      etcFiles: await etcFiles(directory, mounts, ids?.base ?? 0, hostname, place, host.egress?.resolvConf),
       hostname,
       identity,
       workingDirectory: image.config.workingDirectory,
@@ -147,8 +159,16 @@ async function assemble(
     };
   } finally {
     // The container has its own view of the mount by now; the engine needs none.
-    releaseFileSystem(directory);
+    releaseFileSystem(mounts);
   }
+}
+
+function requireIds({ uid, gid, groups }: Identity): void {
+  const highest = Math.max(uid, gid, ...groups);
+  if (highest < IDS_PER_CONTAINER) return;
+  throw new LongshoreError("UNSUPPORTED", `The image's USER has the id ${highest}; a container's ids go up to ${IDS_PER_CONTAINER - 1}.`, {
+    hint: "Use a lower id in the Dockerfile, or start Longshore with --user-namespaces off.",
+  });
 }
 
 const SHIM_DEADLINE_MS = 5_000;
@@ -178,6 +198,8 @@ function launch(shim: string, fifo: number, command: LateCommand): void {
 /** The files that a container finds under /etc whatever its image says. */
 async function etcFiles(
   directory: string,
+  mounts: string,
+  owner: number,
   hostname: string,
   place: Place | undefined,
   resolvConf = "# no resolver\n",
@@ -190,8 +212,11 @@ async function etcFiles(
   };
   const files: Record<string, string> = {};
   for (const [name, content] of Object.entries(contents)) {
-    files[name] = join(directory, `etc-${name}`);
-    await writeFile(files[name], content, { mode: 0o644 });
+    const file = `etc-${name}`;
+    await writeFile(join(directory, file), content, { mode: 0o644 });
+    // The container's root may change them, as it does where it is nobody else.
+    if (owner !== 0) await chown(join(directory, file), owner, owner);
+    files[name] = join(mounts, file);
   }
   return files;
 }
@@ -206,9 +231,10 @@ export async function removeSandbox(host: SandboxHost, id: string, process: Proc
   });
   host.egress?.release(id);
   await host.cgroups.remove(id);
-  releaseFileSystem(join(host.directory, id));
+  releaseFileSystem(join(host.mounts, id));
   await rm(join(host.directory, id), { recursive: true, force: true });
   await rm(join(host.exitsDirectory, id), { force: true });
+  host.ids?.release(id);
 }
 
 const END_DEADLINE_MS = 5_000;

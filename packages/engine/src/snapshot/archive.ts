@@ -4,6 +4,7 @@ import { type Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { LongshoreError } from "@longshore/contract";
 import { openInRoot } from "../sys/open-in-root.js";
+import { rootIdOf } from "../sys/user-namespace.js";
 
 /**
  * GNU tar keeps extended attributes, file capabilities and holes. `trusted.*` is what the overlay file system keeps for itself.
@@ -16,17 +17,20 @@ const FILES_CHANGED = 1;
 const DEADLINE_MS = 10 * 60_000;
 
 /**
- * The files in a directory of a container, as a tar archive with names relative to it. `root` is the container's, as `/proc/<pid>/root` gives it; links
- * in `path` are followed inside it only, whatever the container does meanwhile. For `/`, what is mounted below is left out.
+ * The files in a directory of a container, as a tar archive with names relative to it. `pid` is one of its processes; links
+ * in `path` are followed inside its root only, whatever the container does meanwhile. For `/`, what is mounted below is left out. Owners are the container's.
  * Errors: `NOT_FOUND` when there is no such directory; later failures end the stream with an error.
  */
-export function packDirectory(root: string, path: string): { readonly stream: Readable; readonly ended: Promise<void> } {
-  const directory = openInRoot(root, path, constants.O_RDONLY | constants.O_DIRECTORY);
+export function packDirectory(pid: number, path: string): { readonly stream: Readable; readonly ended: Promise<void> } {
+  const directory = openInRoot(`/proc/${pid}/root`, path, constants.O_RDONLY | constants.O_DIRECTORY);
   if (directory === undefined) throw new LongshoreError("NOT_FOUND", `There is no directory ${path} in the container.`);
   try {
     const scope = isRoot(path) ? ["--one-file-system"] : [];
     // The open directory is the child's fd 3.
-    const child = spawn("tar", ["-c", ...PACK, ...scope, "-C", "/proc/self/fd/3", "-f", "-", "."], {
+    const tar = ["tar", "-c", ...PACK, ...scope, "-C", "/proc/self/fd/3", "-f", "-", "."];
+    // In the container's user namespace, so that owners are those that the container sees.
+    const [program, ...words] = rootIdOf(pid) === 0 ? tar : ["nsenter", `--user=/proc/${pid}/ns/user`, ...tar];
+    const child = spawn(program ?? "tar", words, {
       stdio: ["ignore", "pipe", "pipe", directory],
       timeout: DEADLINE_MS,
     });

@@ -5,10 +5,11 @@ import { join } from "node:path";
 import { openCgroups } from "../cgroup/open.js";
 import { Disks } from "../disk/disks.js";
 import type { ImageConfig, PreparedImage } from "../image/types.js";
+import { IdRanges } from "../sandbox/id-ranges.js";
 import { DEFAULT_CAPABILITIES } from "../sandbox/oci-spec.js";
 import type { SandboxHost } from "../sandbox/sandbox.js";
 import { seccompFor } from "../sandbox/seccomp.js";
-import { enterPrivateMountNamespace } from "../sys/mount-namespace.js";
+import { enterPrivateMountNamespace, passableName } from "../sys/mount-namespace.js";
 
 const APPLETS = [
   "sh",
@@ -63,6 +64,8 @@ export async function fixture(): Promise<Fixture> {
     imageWith: (changes) => ({ ...image, config: { ...config, ...changes } }),
     host: {
       directory: join(directory, "instances"),
+      mounts: passableName(join(directory, "instances")),
+      ids: new IdRanges(process.pid),
       layersDirectory: layers,
       exitsDirectory: join(directory, "exits"),
       logsDirectory: join(directory, "logs"),
