@@ -89,7 +89,7 @@ const config :Workerd.Config = (
 const main :Workerd.Worker = (
   modules = [ (name = "worker", esModule = embed ${text(relative(directory, join(WORKERS, script)))}) ],
   compatibilityDate = "2026-06-01",
-  compatibilityFlags = ["enable_ctx_exports", "experimental"],
+  compatibilityFlags = ["enable_ctx_exports", "experimental", "nodejs_compat"],
   bindings = [ ${each((name) => `(name = ${text(name.toUpperCase())}, durableObjectNamespace = ${text(name)})`)} ],
   durableObjectNamespaces = [
     ${each((name, id) => `(className = ${text(name)}, uniqueKey = ${text(id)}, enableSql = true, container = (imageName = ${text(id)}))`)}
