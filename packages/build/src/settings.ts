@@ -6,6 +6,8 @@ export interface BuildSettings {
   readonly root: string;
   /** Unix socket of the engine's Docker API, if one was named. */
   readonly engineSocket: string | undefined;
+  /** Unix socket of an engine that gets every image that is built, whatever its name; set by the engine that builds with this command. */
+  readonly giveTo: string | undefined;
   /** The image that wrangler pulls to intercept outbound traffic with, if it was told another than its own. */
   readonly interceptor: string | undefined;
   /** The variables that buildah may see; nothing else of the caller's environment reaches a build. */
@@ -44,6 +46,7 @@ export function buildSettings(environment: NodeJS.ProcessEnv = process.env): Bui
   return {
     root: isAbsolute(root) ? root : resolve(root),
     engineSocket: environment.LONGSHORE_ENGINE_SOCKET || socketOfHost(environment.WRANGLER_DOCKER_HOST || environment.DOCKER_HOST),
+    giveTo: environment.LONGSHORE_GIVE_TO || undefined,
     interceptor: environment.MINIFLARE_CONTAINER_EGRESS_IMAGE || undefined,
     environment: passed,
   };

@@ -6,7 +6,6 @@ import { join } from "node:path";
 import { LongshoreError } from "@longshore/contract";
 import { openCgroups } from "./cgroup/open.js";
 import { keeperOf } from "./dev/caller.js";
-import { devHandler } from "./dev/routes.js";
 import { DevSessions } from "./dev/sessions.js";
 import { EngineDirectories } from "./directories.js";
 import { Disks } from "./disk/disks.js";
@@ -15,12 +14,13 @@ import { EgressNetwork, type EgressOptions, type EgressSettings } from "./egress
 import { ContainerEngine, type Log } from "./engine.js";
 import { ExecRegistry } from "./exec/registry.js";
 import { adminRoutes } from "./http/admin-api.js";
-import { dockerSocketRoutes, findContainer } from "./http/docker/socket-routes.js";
+import { ownerSocketServer } from "./http/docker/owner-socket.js";
 import { dockerRoutes } from "./http/docker-api.js";
 import { execHijackRoutes, execRoutes } from "./http/exec-routes.js";
 import { hijackHandler } from "./http/hijack.js";
 import { logRoutes } from "./http/log-routes.js";
 import { routesHandler } from "./http/router.js";
+import type { BuildCommand } from "./image/build/build.js";
 import { ImageCollector } from "./image/collector.js";
 import { LocalImages } from "./image/local/local-images.js";
 import { withLocalImages } from "./image/local/with-local.js";
@@ -29,9 +29,12 @@ import type { ImageSource } from "./image/types.js";
 import { ExitWatch } from "./instance/exit-watch.js";
 import { RecordStore } from "./instance/record.js";
 import { LogKeeper } from "./log/keeper.js";
+import { OwnContainers } from "./own/own-containers.js";
 import { recover } from "./recovery.js";
+import type { RuntimeCommand } from "./sandbox/conmon.js";
 import { IdRanges } from "./sandbox/id-ranges.js";
 import { DEFAULT_CAPABILITIES } from "./sandbox/oci-spec.js";
+import { runtimeCommand } from "./sandbox/runtimes.js";
 import type { SandboxHost } from "./sandbox/sandbox.js";
 import { seccompFor } from "./sandbox/seccomp.js";
 import { expireSnapshots, SNAPSHOT_TTL_MS } from "./snapshot/expiry.js";
@@ -44,8 +47,10 @@ export interface EngineSettings {
   /** For sockets and what ends with the machine; its path must be short, since a socket's name has at most 107 bytes. */
   readonly runDirectory: string;
   readonly images: ImageSource;
-  /** Absolute path of an OCI runtime: crun, runc, or one that takes the same arguments. */
+  /** Absolute path of an OCI runtime: crun, runc, or one that takes the same arguments (sandbox/runtimes.ts). */
   readonly runtime: string;
+  /** Other runtimes for some applications: paths by the applications' names. */
+  readonly runtimes?: Readonly<Record<string, string>>;
   /** Sandboxes kept ready for each class. */
   readonly poolDepth: number;
   /** False lets containers write as much as the host's disk takes; true, unless it is given, limits them where the host can. */
@@ -60,6 +65,8 @@ export interface EngineSettings {
   readonly egress?: EgressSettings;
   /** Who may open the sockets besides root: the server and its workerds. */
   readonly socketOwner?: { readonly uid: number; readonly gid: number };
+  /** Builds images for `docker build`; absent: this engine builds none. */
+  readonly builder?: BuildCommand;
   readonly log: Log;
 }
 
@@ -95,7 +102,8 @@ export async function openEngine(settings: EngineSettings): Promise<OpenEngine> 
   await exits.start();
   const sessions = new DevSessions(engine);
   await sessions.sweep();
-  const docker = await serveDocker(directories, engine, sessions);
+  const own = new OwnContainers(engine);
+  const docker = await listen({}, directories.dockerSocket, ownerSocketServer({ engine, sessions, own, builder: settings.builder }));
   const admin = await listen(settings, directories.adminSocket, createServer(routesHandler(adminRoutes(engine))));
   const collector = new ImageCollector(
     engine.parts.images,
@@ -106,6 +114,7 @@ export async function openEngine(settings: EngineSettings): Promise<OpenEngine> 
   const close = async () => {
     collector[Symbol.dispose]();
     sessions[Symbol.dispose]();
+    own[Symbol.dispose]();
     docker.close();
     docker.closeAllConnections();
     rmSync(directories.dockerSocket, { force: true });
@@ -152,7 +161,7 @@ async function buildParts(settings: EngineSettings, directories: EngineDirectori
     exitsDirectory: directories.exits,
     logsDirectory: directories.logs,
     busybox: directories.busybox,
-    runtime: { program: settings.runtime, options: [`--root=${directories.runtimeState}`, "--cgroup-manager=cgroupfs"] },
+    ...(await openRuntimes(settings, directories)),
     cgroups: openCgroups(`longshore-${installation}`),
     disks,
     seccomp: seccompFor(DEFAULT_CAPABILITIES),
@@ -182,6 +191,12 @@ async function openDisks(settings: EngineSettings, directories: EngineDirectorie
   const disks = await Disks.detect(directories.scratch);
   if (disks.unlimitedBecause !== undefined) settings.log("containers' disks have no limit", { reason: disks.unlimitedBecause });
   return disks;
+}
+
+async function openRuntimes({ runtime, runtimes = {} }: EngineSettings, { runtimeState }: EngineDirectories) {
+  const others = new Map<string, RuntimeCommand>();
+  for (const [application, program] of Object.entries(runtimes)) others.set(application, await runtimeCommand(program, runtimeState));
+  return { runtime: await runtimeCommand(runtime, runtimeState), runtimes: others };
 }
 
 async function openIds(settings: EngineSettings, directories: EngineDirectories, installation: string): Promise<{ ids?: IdRanges }> {
@@ -249,17 +264,6 @@ async function serveTenant(
   );
   server.on("upgrade", hijackHandler(execHijackRoutes(execs)));
   host.serve(await listen(settings, directories.tenantSocket(host.config.id), server));
-}
-
-/** The socket for the `docker` command: every application's containers, so nobody but root may open it. */
-async function serveDocker(directories: EngineDirectories, engine: ContainerEngine, sessions: DevSessions): Promise<Server> {
-  const execs = new ExecRegistry(engine.parts.host);
-  const find = (text: string) => findContainer(engine, text);
-  const logs = logRoutes((one) => engine.parts.logs.file(one.record.id), find);
-  const owner = [...dockerSocketRoutes(engine), ...execRoutes(execs, find), ...logs];
-  const server = createServer(devHandler({ engine, sessions, execs, owner }));
-  server.on("upgrade", hijackHandler(execHijackRoutes(execs)));
-  return await listen({}, directories.dockerSocket, server);
 }
 
 /** Listens on a unix socket that root and the socket owner can open; what an engine that was killed left of it is replaced. */

@@ -1,6 +1,7 @@
 import { accessSync, constants } from "node:fs";
 import { join } from "node:path";
 import { DirectoryBucketReader } from "@longshore/bucket";
+import { buildSettings, dockerCommandPath } from "@longshore/build";
 import { LongshoreError } from "@longshore/contract";
 import { BucketImageSource, imagesFrom, openEngine, RegistryImageSource } from "@longshore/engine";
 import { log } from "./log.js";
@@ -21,11 +22,17 @@ runChild("engine", async ({ settings, runDirectory }) => {
     runDirectory,
     images: imagesFrom(own, others),
     runtime: findProgram(settings.runtime),
+    runtimes: Object.fromEntries(Object.entries(settings.runtimes).map(([application, name]) => [application, findProgram(name)])),
+    userNamespaces: settings.userNamespaces === "on",
     poolDepth: settings.pool,
     snapshotTtlMs: settings.snapshotDays * DAY_MS,
     openFiles: openFilesLimit(),
     egress: { allow: settings.allowOutbound, ...(settings.resolvers === undefined ? {} : { resolvers: settings.resolvers }) },
     socketOwner: { uid: settings.uid, gid: settings.uid },
+    builder: {
+      command: [process.execPath, dockerCommandPath()],
+      environment: { ...buildSettings().environment, LONGSHORE_BUILD_ROOT: join(settings.data, "build") },
+    },
     log: log.info,
   });
   return { facts: {}, stop: () => open.shutdown() };

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { LongshoreError } from "@longshore/contract";
 import { type BuildRoot, openBuildRoot } from "../build-root.js";
 import { buildah, runBuildah } from "../buildah.js";
+import { giveToEngine } from "../development/give.js";
 import { offerToEngine } from "../development/offer.js";
 import { type Dockerfile, readDockerfile } from "../dockerfile.js";
 import { PLATFORM } from "../platform.js";
@@ -38,6 +39,7 @@ export const build: Verb = async (args, { settings, signal }) => {
     const id = (await readFile(idFile, "utf8")).trim();
     await requireBuiltPlatform(root, file, request, id);
     await offerToEngine(root, settings, id, request.tags);
+    if (settings.giveTo !== undefined) print(await giveToEngine(root, settings.giveTo, id, undefined, workDirectory));
     if (request.quiet) print(id);
     return 0;
   });

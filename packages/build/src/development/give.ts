@@ -10,19 +10,26 @@ import { familiarName } from "../reference.js";
 import { openSink, type Pushed } from "./sink.js";
 
 /**
- * Gives an image to the engine under a name. Layers are not compressed, and those that the engine has are neither read nor sent.
+ * Gives an image to the engine, under a name or without; returns the digest that it has there. Layers are not compressed, and those that the engine has are neither read nor sent.
  * `workDirectory` is a directory of the caller's for temporary files. Errors: `UNAVAILABLE` when there is no engine, or it fails.
  */
-export async function giveToEngine(root: BuildRoot, socket: string, imageId: string, name: string, workDirectory: string): Promise<void> {
+export async function giveToEngine(
+  root: BuildRoot,
+  socket: string,
+  imageId: string,
+  name: string | undefined,
+  workDirectory: string,
+): Promise<string> {
   await requireEngine(socket);
   const layout = join(workDirectory, "layout");
   const blobs = join(layout, "blobs", "sha256");
   await mkdir(blobs, { recursive: true });
   const pushed = await push(root, imageId, blobs, workDirectory, (digest) => blobSize(socket, digest));
-  const annotations = { "io.containerd.image.name": familiarName(name) };
+  const annotations = name === undefined ? {} : { "io.containerd.image.name": familiarName(name) };
   await writeFile(join(layout, "index.json"), JSON.stringify({ schemaVersion: 2, manifests: [{ ...pushed, annotations }] }));
   await writeFile(join(layout, "oci-layout"), JSON.stringify({ imageLayoutVersion: "1.0.0" }));
   await sendDirectory(socket, layout);
+  return pushed.digest;
 }
 
 async function push(

@@ -26,13 +26,15 @@ async function sendLog({ query, response }: Exchange, file: string, instance: In
   const selection = selectionOf(query, instance);
   const gone = new AbortController();
   response.once("close", () => gone.abort());
-  response.writeHead(200, { "content-type": "application/vnd.docker.multiplexed-stream" });
+  // A terminal has one stream, which clients expect as it is.
+  const raw = instance.record.own?.terminal === true;
+  response.writeHead(200, { "content-type": `application/vnd.docker.${raw ? "raw" : "multiplexed"}-stream` });
   response.flushHeaders();
   for await (const { at, stream, whole, text } of readLog(file, selection, gone.signal)) {
     if (!wanted.has(stream)) continue;
     const parts = [...(flag(query, "timestamps") ? [Buffer.from(`${at} `)] : []), text, ...(whole ? [Buffer.from("\n")] : [])];
     if (response.destroyed) return;
-    await writeTo(response, frame(stream, Buffer.concat(parts)));
+    await writeTo(response, raw ? Buffer.concat(parts) : frame(stream, Buffer.concat(parts)));
   }
   response.end();
 }

@@ -33,6 +33,15 @@ export function instanceEnvironment(input: EnvironmentInput): Record<string, str
   };
 }
 
+/** The environment of a container that no application has: the image's variables and what was asked for. */
+export function ownEnvironment(
+  { home, hostname, image, requested }: Pick<EnvironmentInput, "home" | "hostname" | "image" | "requested">,
+  terminal: boolean,
+): Record<string, string> {
+  const base = { PATH: DEFAULT_PATH, HOME: home, HOSTNAME: hostname, ...(terminal ? { TERM: "xterm" } : {}) };
+  return { ...base, ...parsePairs(image.env), ...parsePairs(requested) };
+}
+
 /** The command line: what the Worker asks for replaces the image's ENTRYPOINT and CMD alike (spec 02, `entrypoint`). */
 export function instanceCommand(image: ImageConfig, requested: readonly string[]): string[] {
   return requested.length > 0 ? [...requested] : [...image.entrypoint, ...image.command];

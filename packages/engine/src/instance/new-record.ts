@@ -2,7 +2,8 @@ import { type ContainerClass, LongshoreError } from "@longshore/contract";
 import { executableInRoot } from "../image/root.js";
 import type { Sandbox } from "../sandbox/sandbox.js";
 import type { RestoreRequest } from "../snapshot/restore-request.js";
-import { instanceCommand, instanceEnvironment } from "./environment.js";
+import type { OwnRun } from "../own/run.js";
+import { instanceCommand, instanceEnvironment, ownEnvironment } from "./environment.js";
 import type { InstanceRecord } from "./record.js";
 
 /** What the Docker API's create asks for. */
@@ -11,6 +12,8 @@ export interface CreateRequest {
   readonly environment: readonly string[];
   readonly restore?: RestoreRequest | undefined;
   readonly labels?: Readonly<Record<string, string>> | undefined;
+  /** Set when it is the machine's owner who asks, not an application. */
+  readonly own?: OwnRun | undefined;
 }
 
 /** Whose container it is. */
@@ -42,23 +45,27 @@ export function newRecord(owner: InstanceOwner, sandbox: Sandbox, request: Creat
     imageDigest: sandbox.image.digest,
     createdAt: new Date().toISOString(),
     argv: instanceCommand(config, request.command),
-    environment: instanceEnvironment({
-      image: config,
-      home: sandbox.identity.home,
-      hostname: sandbox.id.slice(0, 12),
-      requested: request.environment,
-      containerClass,
-      instanceId: sandbox.id,
-      durableObjectId,
-    }),
+    environment: environmentOf(owner, sandbox, request),
     process: sandbox.process,
     ...(sandbox.place === undefined ? {} : { place: sandbox.place.number }),
     ...(request.restore === undefined ? {} : { restored: request.restore }),
     ...(request.labels === undefined ? {} : { labels: request.labels }),
+    ...(request.own === undefined ? {} : { own: request.own }),
     status: "created",
   };
   requireExecutable(sandbox, record);
   return record;
+}
+
+function environmentOf({ containerClass, durableObjectId }: InstanceOwner, sandbox: Sandbox, request: CreateRequest): Record<string, string> {
+  const common = {
+    image: sandbox.image.config,
+    home: sandbox.identity.home,
+    hostname: request.own?.hostname ?? sandbox.id.slice(0, 12),
+    requested: request.environment,
+  };
+  if (request.own !== undefined) return ownEnvironment(common, request.own.terminal);
+  return instanceEnvironment({ ...common, containerClass, instanceId: sandbox.id, durableObjectId });
 }
 
 function requireExecutable(sandbox: Sandbox, { argv: [program], environment, image }: InstanceRecord): void {

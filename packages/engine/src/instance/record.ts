@@ -3,6 +3,7 @@ import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { ExitReason, ExitRecord, InstanceStatus } from "@longshore/contract";
+import type { OwnRun } from "../own/run.js";
 import type { RestoreRequest } from "../snapshot/restore-request.js";
 import type { ProcessIdentity } from "../sys/process.js";
 
@@ -31,6 +32,8 @@ export interface InstanceRecord {
   readonly restored?: RestoreRequest;
   /** The number of its place in the outbound network. */
   readonly place?: number;
+  /** How the machine's owner asked for it; absent: it is an application's. */
+  own?: OwnRun;
   status: InstanceStatus;
   startedAt?: string;
   /** Why it was asked to stop, if it was. */

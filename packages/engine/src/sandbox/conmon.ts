@@ -9,6 +9,17 @@ export interface ConmonInput {
   /** conmon writes `<exitsDirectory>/<id>` with the exit code when the container's process ends. */
   readonly exitsDirectory: string;
   readonly runtime: RuntimeCommand;
+  /** Absent: no input, and no terminal. */
+  readonly console?: Console;
+}
+
+/** What the first process has for its standard streams besides the log. */
+export interface Console {
+  readonly terminal: boolean;
+  /** Its input comes from those who attach (sandbox/attach.ts); else it is empty. */
+  readonly stdin: boolean;
+  /** The input ends with the first who attaches. */
+  readonly stdinOnce: boolean;
 }
 
 /** An OCI runtime, with the options that each of its calls needs. */
@@ -60,13 +71,16 @@ export async function runtime(command: RuntimeCommand, args: readonly string[], 
   if (code !== 0) throw new LongshoreError("INTERNAL", `${command.program} ${args.join(" ")} ended with ${code}: ${complaint.trim()}`);
 }
 
-function conmonArguments({ id, bundle, logFile, exitsDirectory, runtime: { program, options } }: ConmonInput): string[] {
+function conmonArguments({ id, bundle, logFile, exitsDirectory, runtime: { program, options }, console }: ConmonInput): string[] {
   return [
     ...["--cid", id, "--cuuid", id, "--name", id],
     ...["--runtime", program, ...options.flatMap((option) => ["--runtime-arg", option])],
     ...["--bundle", bundle, "--container-pidfile", `${bundle}/pid`],
     ...["--exit-dir", exitsDirectory, "--log-path", `k8s-file:${logFile}`, "--log-level", "error", "--full-attach"],
     // Without a sync at each rotation, which would hold the container up for as long as the disk takes.
+    ...(console?.terminal === true ? ["--terminal"] : []),
+    ...(console?.stdin === true ? ["--stdin"] : []),
+    ...(console?.stdin === true && !console.stdinOnce ? ["--leave-stdin-open"] : []),
     ...["--log-size-max", String(LOG_FILE_BYTES), "--no-sync-log"],
   ];
 }

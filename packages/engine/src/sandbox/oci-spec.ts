@@ -38,6 +38,7 @@ export interface SpecInput {
   /** Host files that appear as `/etc/<name>`. */
   readonly etcFiles: Readonly<Record<string, string>>;
   readonly hostname: string;
+  readonly terminal: boolean;
   readonly identity: Identity;
   readonly workingDirectory: string;
   readonly cgroupPath: string;
@@ -63,7 +64,7 @@ export function ociSpec(input: SpecInput): Record<string, unknown> {
     hostname: input.hostname,
     root: { path: input.rootDirectory, readonly: false },
     process: {
-      terminal: false,
+      terminal: input.terminal,
       user: { uid: identity.uid, gid: identity.gid, additionalGids: identity.groups },
       args: SHIM_COMMAND,
       env: [],

@@ -13,11 +13,12 @@ import { NetworkNamespace } from "../network/namespace.js";
 import { makeFifo } from "../sys/libc.js";
 import { identify, type ProcessIdentity, signalProcess } from "../sys/process.js";
 import { IDS_PER_CONTAINER } from "../sys/user-namespace.js";
-import { createUnderConmon, type RuntimeCommand, runtime } from "./conmon.js";
+import { type Console, createUnderConmon, type RuntimeCommand, runtime } from "./conmon.js";
 import type { IdRanges } from "./id-ranges.js";
 import { type LateCommand, lateScript } from "./late-command.js";
 import { ociSpec } from "./oci-spec.js";
 import { mountFileSystem, NOTHING_RESTORED, type Restored, releaseFileSystem } from "./root-filesystem.js";
+import { rememberRuntime, runtimeOf } from "./runtimes.js";
 
 /** What every sandbox of a host shares. */
 export interface SandboxHost {
@@ -32,6 +33,8 @@ export interface SandboxHost {
   /** A statically linked busybox, on the file system of `directory` (it is hard-linked). */
   readonly busybox: string;
   readonly runtime: RuntimeCommand;
+  /** For applications that have another, by their names. */
+  readonly runtimes?: ReadonlyMap<string, RuntimeCommand>;
   readonly cgroups: CgroupTree;
   readonly disks: Disks;
   /** User ids for each sandbox; without it root in a container is the host's root, with less capabilities. */
@@ -70,6 +73,13 @@ export interface Sandbox {
   abandon(): void;
 }
 
+/** What only some sandboxes have, which are then made for one container. */
+export interface SandboxOptions {
+  /** Absent: the beginning of its id. */
+  readonly hostname?: string;
+  readonly console?: Console;
+}
+
 /** Makes a sandbox. Takes tens of milliseconds: do it ahead of need (pool.ts). On failure nothing is left. */
 export async function createSandbox(
   host: SandboxHost,
@@ -77,10 +87,11 @@ export async function createSandbox(
   image: PreparedImage,
   size: InstanceSize,
   restored: Restored = NOTHING_RESTORED,
+  options: SandboxOptions = {},
 ): Promise<Sandbox> {
   const directory = join(host.directory, id);
   try {
-    return await assemble(host, id, directory, image, size, restored);
+    return await assemble(host, id, directory, image, size, restored, options);
   } catch (cause) {
     await removeSandbox(host, id, undefined);
     throw cause;
@@ -94,10 +105,12 @@ async function assemble(
   image: PreparedImage,
   size: InstanceSize,
   restored: Restored,
+  options: SandboxOptions,
 ): Promise<Sandbox> {
   const shim = join(directory, "shim");
   const mounts = join(host.mounts, id);
   await mkdir(directory, { mode: 0o711 });
+  rememberRuntime(directory, host.runtime);
   await mkdir(shim, { mode: 0o755 });
   makeFifo(join(shim, "f"), 0o644);
   await link(host.busybox, join(shim, "busybox"));
@@ -110,7 +123,7 @@ async function assemble(
   try {
     const identity = resolveUser(image.config.user, readInRoot(root, "/etc/passwd"), readInRoot(root, "/etc/group"));
     if (ids !== undefined) requireIds(identity);
-    const hostname = id.slice(0, 12);
+    const hostname = options.hostname ?? id.slice(0, 12);
     const place = host.egress?.reserve(id);
     const spec = ociSpec({
       rootDirectory: root,
@@ -119,6 +132,7 @@ async function assemble(
       binds,
       etcFiles: await etcFiles(directory, mounts, ids?.base ?? 0, hostname, place, host.egress?.resolvConf),
       hostname,
+      terminal: options.console?.terminal === true,
       identity,
       workingDirectory: image.config.workingDirectory,
       cgroupPath: host.cgroups.path(id),
@@ -135,6 +149,7 @@ async function assemble(
       logFile: join(host.logsDirectory, id),
       exitsDirectory: host.exitsDirectory,
       runtime: host.runtime,
+      ...(options.console === undefined ? {} : { console: options.console }),
     });
     beginLog(join(host.logsDirectory, id));
     const network = NetworkNamespace.ofProcess(pid);
@@ -225,7 +240,8 @@ async function etcFiles(
 export async function removeSandbox(host: SandboxHost, id: string, process: ProcessIdentity | undefined): Promise<void> {
   if (process !== undefined) signalProcess(process, "SIGKILL");
   await endProcesses(host.cgroups, id);
-  await runtime(host.runtime, ["delete", "--force", id]).catch((error: unknown) => {
+  const made = runtimeOf(join(host.directory, id), host.runtime);
+  await runtime(made, ["delete", "--force", id]).catch((error: unknown) => {
     // A runtime that does not know the id has nothing to delete; anything else shows in what is still there below.
     if (!(error instanceof LongshoreError)) throw error;
   });

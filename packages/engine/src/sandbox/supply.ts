@@ -3,6 +3,7 @@ import { type ContainerClass, LongshoreError } from "@longshore/contract";
 import { prepareFor } from "../image/fit.js";
 import type { ImageStore } from "../image/store.js";
 import type { PreparedImage } from "../image/types.js";
+import { imageForRun, type OwnRun } from "../own/run.js";
 import type { RestoreRequest } from "../snapshot/restore-request.js";
 import type { Snapshots } from "../snapshot/snapshots.js";
 import { SandboxPool } from "./pool.js";
@@ -50,7 +51,7 @@ export class SandboxSupply {
         return undefined;
       });
       if (image === undefined) continue;
-      const key = poolKey(image, containerClass);
+      const key = this.#poolKey(image, containerClass);
       this.#recipes.set(key, { image, containerClass });
       wanted.push({ key, depth: Math.min(this.#parts.poolDepth, containerClass.maxInstances) });
     }
@@ -58,14 +59,16 @@ export class SandboxSupply {
   }
 
   /** A sandbox for one container, which is the caller's from then on. Errors: those of preparing the image, and of making a sandbox. */
-  async take(tenant: string, containerClass: ContainerClass, restore: RestoreRequest | undefined): Promise<Sandbox> {
-    const { host, images, snapshots } = this.#parts;
+  async take(tenant: string, containerClass: ContainerClass, restore: RestoreRequest | undefined, own?: OwnRun): Promise<Sandbox> {
+    const { images, snapshots } = this.#parts;
+    const host = this.#hostFor(containerClass);
     const image = await prepareFor(images, containerClass);
-    // What is restored is part of the file system, which a sandbox that is ready has already.
-    const ready = restore === undefined ? this.#pool.take(poolKey(image, containerClass)) : undefined;
+    // What is restored, or asked for by the owner, is part of the file system, which a sandbox that is ready has already.
+    const ready = restore === undefined && own === undefined ? this.#pool.take(this.#poolKey(image, containerClass)) : undefined;
     if (ready !== undefined) return ready;
     const restored = snapshots.resolve(tenant, restore, image.digest);
-    return await createSandbox(host, randomUUID(), image, containerClass.size, restored);
+    if (own === undefined) return await createSandbox(host, randomUUID(), image, containerClass.size, restored);
+    return await createSandbox(host, randomUUID(), imageForRun(image, own), containerClass.size, restored, own);
   }
 
   /** Removes a sandbox that was taken, or made, and will not be used. */
@@ -98,10 +101,18 @@ export class SandboxSupply {
   async #createPooled(key: string): Promise<Sandbox> {
     const recipe = this.#recipes.get(key);
     if (recipe === undefined) throw new LongshoreError("NOT_FOUND", `No class needs a sandbox of ${key} any more.`);
-    return await createSandbox(this.#parts.host, randomUUID(), recipe.image, recipe.containerClass.size);
+    return await createSandbox(this.#hostFor(recipe.containerClass), randomUUID(), recipe.image, recipe.containerClass.size);
   }
-}
 
-function poolKey(image: PreparedImage, { size }: ContainerClass): string {
-  return `${image.digest} ${size.vcpu}/${size.memoryMib}/${size.diskMb}`;
+  /** The host as an application has it, with the runtime that the operator has chosen for it. */
+  #hostFor({ applicationName }: ContainerClass): SandboxHost {
+    const { host } = this.#parts;
+    const runtime = host.runtimes?.get(applicationName);
+    return runtime === undefined ? host : { ...host, runtime };
+  }
+
+  #poolKey(image: PreparedImage, containerClass: ContainerClass): string {
+    const { vcpu, memoryMib, diskMb } = containerClass.size;
+    return `${image.digest} ${vcpu}/${memoryMib}/${diskMb} ${this.#hostFor(containerClass).runtime.program}`;
+  }
 }

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { isErrno } from "@longshore/contract";
 
 /** A process that is still the same one after the engine was away: a pid alone may have been given to somebody else. */
@@ -57,4 +57,10 @@ export function signalProcess(target: ProcessIdentity, signal: NodeJS.Signals | 
     if (isErrno(error, "ESRCH")) return false;
     throw error;
   }
+}
+
+/** The user and group of the host that a process runs as. Errors: `ENOENT` when it is gone. */
+export function identityOfProcess(pid: number): { readonly uid: number; readonly gid: number } {
+  const { uid, gid } = statSync(`/proc/${pid}`);
+  return { uid, gid };
 }

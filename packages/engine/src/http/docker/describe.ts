@@ -1,6 +1,5 @@
 import type { ContainerEngine } from "../../engine.js";
 import type { Instance } from "../../instance/instance.js";
-import { inspect } from "../docker-api.js";
 
 const SHORT_ID = 8;
 const LABEL = "dev.longshore";
@@ -21,6 +20,7 @@ export interface DescribedContainer {
 
 /** A name for people: workerd's own has a hundred characters. */
 export function friendlyName(engine: ContainerEngine, { record }: Instance): string {
+  if (record.own !== undefined) return record.name;
   const classes = engine.tenants.get(record.tenant)?.config.classes ?? [];
   const application = classes.find(({ applicationId }) => applicationId === record.applicationId)?.applicationName ?? record.tenant;
   return `${application}-${record.id.slice(0, SHORT_ID)}`;
@@ -32,44 +32,20 @@ export function summary(engine: ContainerEngine, instance: Instance, now = Date.
   return {
     Id: record.id,
     Names: [`/${friendlyName(engine, instance)}`],
-    Image: record.image,
+    Image: record.own?.image ?? record.image,
     ImageID: record.imageDigest,
     Command: record.argv.join(" "),
     Created: Math.floor(Date.parse(record.createdAt) / 1000),
-    State: state(instance),
+    State: stateOf(instance),
     Status: statusText(instance, now),
     Labels: labels(instance),
-    Ports: [],
     Mounts: [],
     NetworkSettings: { Networks: {} },
   };
 }
 
-/** All that `docker inspect` shows, with what its templates and the other commands look at. */
-export function details(engine: ContainerEngine, instance: Instance): Record<string, unknown> {
-  const { record } = instance;
-  const { State, ...rest } = inspect(instance);
-  const [program = "", ...args] = record.argv;
-  return {
-    ...rest,
-    Name: `/${friendlyName(engine, instance)}`,
-    Path: program,
-    Args: args,
-    State: { ...(State as object), Status: state(instance), Dead: false, Restarting: false, Error: "" },
-    Config: {
-      Image: record.image,
-      Cmd: record.argv,
-      Env: Object.entries(record.environment).map(([name, value]) => `${name}=${value}`),
-      Labels: labels(instance),
-      Tty: false,
-      OpenStdin: false,
-    },
-    HostConfig: { NetworkMode: "default", LogConfig: { Type: "k8s-file", Config: {} }, NanoCpus: Math.round(record.vcpu * 1e9) },
-    Mounts: [],
-  };
-}
-
-function state({ status }: Instance): string {
+/** What Docker calls the state that a container is in. */
+export function stateOf({ status }: Instance): string {
   if (status === "frozen") return "paused";
   return status === "created" || status === "exited" ? status : "running";
 }
@@ -88,7 +64,8 @@ function age(ms: number): string {
   return seconds < 172_800 ? `${Math.floor(seconds / 3600)} hours` : `${Math.floor(seconds / 86_400)} days`;
 }
 
-function labels({ record }: Instance): Record<string, string> {
+export function labels({ record }: Instance): Record<string, string> {
+  if (record.own !== undefined) return { ...record.labels };
   return {
     ...record.labels,
     [`${LABEL}.application`]: record.tenant,

@@ -1,7 +1,6 @@
-import { pipeline } from "node:stream/promises";
-import { createGunzip } from "node:zlib";
 import { LongshoreError } from "@longshore/contract";
 import type { LocalImage } from "../../image/local/index-file.js";
+import { plainArchive } from "../plain-archive.js";
 import type { Exchange, Route } from "../router.js";
 import { findImage, type ImageParts } from "./known-images.js";
 
@@ -48,7 +47,7 @@ export function localImageRoutes(parts: ImageParts, usedBy: ImageUser): Route[] 
 }
 
 async function load({ localImages }: ImageParts, { request, response }: Exchange) {
-  const loaded = await localImages.load(await plain(request));
+  const loaded = await localImages.load(await plainArchive(request));
   response.writeHead(200, { "content-type": "application/json" });
   for (const image of loaded) response.write(`${JSON.stringify({ stream: `Loaded ${told(image)}\n` })}\n`);
   response.end();
@@ -57,25 +56,4 @@ async function load({ localImages }: ImageParts, { request, response }: Exchange
 
 function told({ names, digest }: LocalImage): string {
   return names.length === 0 ? `image ID: ${digest}` : names.map((name) => `image: ${name}`).join("\nLoaded ");
-}
-
-/** An archive as it is, or out of gzip. */
-async function plain(source: AsyncIterable<Buffer>): Promise<AsyncIterable<Buffer>> {
-  const iterator = source[Symbol.asyncIterator]();
-  const first = await iterator.next();
-  const head = first.done === true ? Buffer.alloc(0) : first.value;
-  async function* all() {
-    if (head.length > 0) yield head;
-    for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) yield next.value;
-  }
-  return head[0] === 0x1f && head[1] === 0x8b ? unzipped(all()) : all();
-}
-
-async function* unzipped(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  const gunzip = createGunzip();
-  const fed = pipeline(source, gunzip).catch((cause: unknown) => {
-    gunzip.destroy(new LongshoreError("INVALID_INPUT", "The archive's compression is damaged.", { cause }));
-  });
-  yield* gunzip as AsyncIterable<Buffer>;
-  await fed;
 }

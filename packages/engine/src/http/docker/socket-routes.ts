@@ -1,14 +1,23 @@
 import { LongshoreError } from "@longshore/contract";
 import type { ContainerEngine } from "../../engine.js";
 import type { Instance } from "../../instance/instance.js";
+import type { OwnContainers } from "../../own/own-containers.js";
 import type { TenantHost } from "../../tenant/tenant-host.js";
 import { signalNamed } from "../docker-api.js";
 import type { Answer, Route } from "../router.js";
+import { resizeRoute } from "./attach-routes.js";
+import { copyRoutes } from "./copy-routes.js";
 import { daemonRoutes } from "./daemon-routes.js";
-import { details, friendlyName, summary } from "./describe.js";
+import { friendlyName, summary } from "./describe.js";
+import { eventsRoute } from "./events-route.js";
 import { containerFilter } from "./filters.js";
 import { imageRoutes } from "./image-routes.js";
+import { details, portRows } from "./inspect-container.js";
 import { localImageRoutes } from "./local-image-routes.js";
+import { pullRoute } from "./pull-route.js";
+import { runRoutes } from "./run-routes.js";
+import { statsRoutes } from "./stats-routes.js";
+import { topRoute } from "./top-route.js";
 
 const NAME = "([A-Za-z0-9][A-Za-z0-9_.-]*)";
 /** workerd writes it on what is to go with the program that supervises it. */
@@ -18,14 +27,22 @@ const STOP_GRACE_S = 10;
 
 /**
  * The Docker API for whoever looks after the machine: all applications' containers, to be looked at, looked into and stopped with the `docker`
- * command. Root's alone. Containers are made by applications, not here.
+ * command, and containers and images of their own. Root's alone.
  */
-export function dockerSocketRoutes(engine: ContainerEngine): Route[] {
+export function dockerSocketRoutes(engine: ContainerEngine, own: OwnContainers): Route[] {
+  const find = (text: string) => findContainer(engine, text);
   return [
     ...daemonRoutes(engine),
     ...imageRoutes(engine.parts),
     ...localImageRoutes(engine.parts, (digest) => imageUser(engine, digest)),
-    ...containerRoutes(engine),
+    pullRoute(engine.parts),
+    ...runRoutes(engine, own, find),
+    resizeRoute(engine, find),
+    ...copyRoutes(find),
+    ...statsRoutes(engine, find),
+    topRoute(engine, find),
+    eventsRoute(engine),
+    ...containerRoutes(engine, own),
   ];
 }
 
@@ -44,7 +61,7 @@ export function findContainer(engine: ContainerEngine, text: string): Instance {
   return first;
 }
 
-function containerRoutes(engine: ContainerEngine): Route[] {
+function containerRoutes(engine: ContainerEngine, own: OwnContainers): Route[] {
   const path = (rest: string) => new RegExp(`^/containers/${NAME}${rest}$`);
   const find = (text = "") => findContainer(engine, text);
   return [
@@ -54,32 +71,21 @@ function containerRoutes(engine: ContainerEngine): Route[] {
       handle: ({ query }) => {
         const wanted = containerFilter(query.get("filters"), (image) => imageDigest(engine, image));
         const all = ["1", "true"].includes(query.get("all") ?? "") || /"status"/.test(query.get("filters") ?? "");
-        const shown = [...engine.byId.values()].filter(({ live }) => live || all).map((one) => summary(engine, one));
+        const shown = [...engine.byId.values()]
+          .filter(({ live }) => live || all)
+          .map((one) => ({ ...summary(engine, one), Ports: portRows(own, one) }));
         return { status: 200, body: shown.filter(wanted).reverse() };
       },
     },
-    { method: "GET", path: path("/json"), handle: ({ parameters: [text] }) => ({ status: 200, body: details(engine, find(text)) }) },
-    {
-      method: "POST",
-      path: /^\/containers\/create$/,
-      handle: ({ request }) => {
-        request.resume();
-        throw new LongshoreError("UNSUPPORTED", "Containers are started by their applications, not over this socket.", {
-          hint: "Deploy an application with longshore deploy.",
-        });
-      },
-    },
-    {
-      method: "POST",
-      path: path("/wait"),
-      handle: async ({ parameters: [text] }) => ({ status: 200, body: { StatusCode: (await find(text).exited).code } }),
-    },
+    { method: "GET", path: path("/json"), handle: ({ parameters: [text] }) => ({ status: 200, body: details(engine, own, find(text)) }) },
     {
       method: "POST",
       path: path("/kill"),
       handle: ({ parameters: [text], query }) => {
         const instance = running(find(text));
-        engine.stop(instance, signalNamed(query.get("signal") ?? "SIGKILL"), "signal");
+        const signal = signalNamed(query.get("signal") || "SIGKILL");
+        if (signal === "SIGKILL" || signal === 9) instance.signal(signal, "signal");
+        else instance.notify(signal);
         return { status: 204 };
       },
     },
@@ -119,9 +125,10 @@ function imageUser(engine: ContainerEngine, digest: string): string | undefined 
 
 async function stop(engine: ContainerEngine, instance: Instance, seconds: string | null): Promise<Answer> {
   if (!instance.live) return { status: 304 };
-  const grace = Number(seconds ?? STOP_GRACE_S);
+  const { own } = instance.record;
+  const grace = seconds === null && own !== undefined ? own.stopGraceMs / 1000 : Number(seconds ?? STOP_GRACE_S);
   if (!Number.isFinite(grace) || grace < 0) throw new LongshoreError("INVALID_INPUT", `"${seconds}" is not a number of seconds.`);
-  engine.stop(instance, "SIGTERM", "signal", grace * 1000);
+  engine.stop(instance, signalNamed(own?.stopSignal ?? "SIGTERM"), "signal", grace * 1000);
   await instance.exited;
   return { status: 204 };
 }

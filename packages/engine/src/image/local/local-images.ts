@@ -91,11 +91,11 @@ export class LocalImages implements ImageSource {
   }
 
   /**
-   * Copies an image from elsewhere and gives it a name. `progress` is told of each layer's bytes as they come.
+   * Copies an image from elsewhere and gives it a name, if there is one. `progress` is told of each layer's bytes as they come.
    * Errors: those of the source, `NOT_FOUND`, `UNSUPPORTED`, `INVALID_INPUT` (damaged), `NO_SPACE`.
    */
-  async copy(source: ImageSource, reference: string, name: string, progress?: LayerProgress): Promise<LocalImage> {
-    const names = [localName(name)];
+  async copy(source: ImageSource, reference: string, name: string | undefined, progress?: LayerProgress): Promise<LocalImage> {
+    const names = name === undefined ? [] : [localName(name)];
     await using workspace = await this.#blobs.workspace();
     try {
       const copied = await copyImage(source, reference, this.#blobs, workspace.directory, progress);
