@@ -22,6 +22,7 @@ import { Freezer } from "./instance/freezer.js";
 import { Instance, type InstanceSandbox } from "./instance/instance.js";
 import { type CreateRequest, type InstanceOwner, newRecord } from "./instance/new-record.js";
 import type { InstanceRecord, RecordStore } from "./instance/record.js";
+import { withTerms } from "./instance/terms.js";
 import { applicationLog } from "./log/application-log.js";
 import type { LogKeeper } from "./log/keeper.js";
 import { noteInLog } from "./log/note.js";
@@ -46,6 +47,8 @@ export interface EngineParts {
   readonly egress: EgressNetwork;
   /** Sandboxes kept ready for each class. */
   readonly poolDepth: number;
+  /** Between SIGTERM and SIGKILL; {@link STOP_GRACE_MS} unless it is given. */
+  readonly stopGraceMs?: number | undefined;
   readonly log: Log;
 }
 
@@ -148,21 +151,22 @@ export class ContainerEngine implements Engine, LogSource {
   }
 
   /** Sends a terminating signal now and SIGKILL after the grace, unless the process ends before. */
-  stop(instance: Instance, signal: NodeJS.Signals | number, reason: ExitReason, graceMs = STOP_GRACE_MS): void {
-    instance.signal(signal, reason);
-    const timer = setTimeout(() => instance.signal("SIGKILL", reason), graceMs);
-    timer.unref();
-    void instance.exited.then(() => clearTimeout(timer));
+  stop(instance: Instance, signal: NodeJS.Signals | number, reason: ExitReason, graceMs = this.parts.stopGraceMs ?? STOP_GRACE_MS): void {
+    instance.stop(signal, reason, graceMs);
   }
 
   /**
-   * Makes a container from a sandbox that is ready, or from a new one.
+   * Makes a container from a sandbox that is ready, or from a new one. One that its Worker has lost sight of is given back to it, if just the same
+   * is asked for.
    * Errors: `LIMIT_REACHED` (max_instances), `NOT_FOUND` (image), `INVALID_INPUT` (entrypoint), `CONFLICT` (the name is running).
    */
-  async create(tenant: TenantHost, name: string, request: CreateRequest): Promise<Instance> {
+  async create(tenant: TenantHost, name: string, asked: CreateRequest): Promise<Instance> {
     const previous = tenant.containers.get(name);
-    if (previous?.live) throw new LongshoreError("CONFLICT", `The container ${name} is ${previous.status}.`);
+    const request = withTerms(asked);
+    const givenBack = previous?.giveBack(request.requested) === true;
+    if (previous?.live && !givenBack) throw new LongshoreError("CONFLICT", `The container ${name} is ${previous.status}.`);
     tenant.failures.delete(name);
+    if (previous !== undefined && givenBack) return previous;
     try {
       const { containerClass: deployed, durableObjectId } = parseContainerName(tenant.config, name);
       const image = this.parts.snapshots.imageBelow(tenant.config.id, request.restore) ?? request.restore?.image;

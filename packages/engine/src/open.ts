@@ -59,6 +59,8 @@ export interface EngineSettings {
   readonly userNamespaces?: boolean;
   /** Snapshots older than this are removed when no container uses them; 30 days unless it is given. */
   readonly snapshotTtlMs?: number;
+  /** What a container gets between SIGTERM and SIGKILL; 15 minutes unless it is given. */
+  readonly stopGraceMs?: number;
   /** Open files of a container's process. */
   readonly openFiles: number;
   /** Where containers may connect to, beside the public Internet. */
@@ -176,6 +178,7 @@ async function buildParts(settings: EngineSettings, directories: EngineDirectori
     images: await ImageStore.open(directories.images, imageSource),
     records: new RecordStore(directories.records),
     poolDepth: settings.poolDepth,
+    stopGraceMs: settings.stopGraceMs,
     log: settings.log,
     egress,
     host,

@@ -47,7 +47,8 @@ function takeBack(engine: ContainerEngine, tenant: TenantHost, record: InstanceR
     return;
   }
   instance.foundFrozen(engine.parts.host.cgroups.isFrozen(record.id));
-  if (record.status === "stopping") {
+  // Told already, unless the engine ended between the two: some programs take a second signal for impatience, and give up what they are doing.
+  if (record.status === "stopping" && record.killAt === undefined) {
     engine.stop(instance, "SIGTERM", record.stopReason ?? "signal");
   }
 }

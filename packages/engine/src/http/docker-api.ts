@@ -95,10 +95,13 @@ function containerRoutes(engine: ContainerEngine, tenant: TenantHost): Route[] {
     {
       method: "POST",
       path: path("/wait"),
-      handle: async ({ parameters: [name], query }) => {
+      handle: async ({ parameters: [name], query, response }) => {
         // "removed" is asked after a DELETE, which answers only when nothing is left.
         if (query.get("condition") === "removed") throw noSuchContainer(name ?? "");
-        return { status: 200, body: { StatusCode: (await find(name).exited).code } };
+        const instance = find(name);
+        const watch = instance.watched();
+        response.once("close", () => watch[Symbol.dispose]());
+        return { status: 200, body: { StatusCode: (await instance.exited).code } };
       },
     },
     {

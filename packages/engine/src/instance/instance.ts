@@ -3,6 +3,7 @@ import type { ExitReason, ExitRecord, InstanceInfo, InstanceStatus } from "@long
 import { LongshoreError } from "@longshore/contract";
 import type { NetworkNamespace } from "../network/namespace.js";
 import { isInit, type LateCommand } from "../sandbox/late-command.js";
+import { alarm } from "../sys/alarm.js";
 import { firstChild, isAlive, signalProcess } from "../sys/process.js";
 import type { InstanceRecord } from "./record.js";
 import { type InstanceEvent, nextStatus } from "./state.js";
@@ -38,6 +39,8 @@ export class Instance {
   readonly #actions: InstanceActions;
   readonly #boost: AbortController = new AbortController();
   #lastArrival = Number.NEGATIVE_INFINITY;
+  #watchers = 0;
+  #givenBack = false;
   #readyAt = Number.NEGATIVE_INFINITY;
   #resolveExited: (exit: ExitRecord) => void = () => undefined;
 
@@ -49,6 +52,7 @@ export class Instance {
       this.#resolveExited = resolve;
     });
     if (record.exit !== undefined) this.#resolveExited(record.exit);
+    this.#keepDeadlines();
   }
 
   get status(): InstanceStatus {
@@ -73,15 +77,40 @@ export class Instance {
 
   /** Lets the sandbox become the container's command. Errors: `CONFLICT` when it was started before. */
   start(): void {
+    if (this.#givenBack) {
+      this.#givenBack = false;
+      return;
+    }
     if (nextStatus(this.status, "start") === undefined || this.#sandbox.launch === undefined) {
       throw new LongshoreError("CONFLICT", `The container ${this.record.name} was started before; it is ${this.status}.`);
     }
     this.record.startedAt = new Date().toISOString();
     this.#move("start");
     this.#sandbox.launch({ argv: this.record.argv, environment: this.record.environment });
+    this.#keepDeadlines();
     const timer = setTimeout(() => this.#throttle(), BOOST_MS);
     timer.unref();
     this.#boost.signal.addEventListener("abort", () => clearTimeout(timer));
+  }
+
+  /**
+   * Somebody waits for the end of the instance, until disposed. To its Worker one that nobody waits for does not run: the Worker has lost sight of
+   * it, with an engine that was restarted.
+   */
+  watched(): Disposable {
+    this.#watchers++;
+    return { [Symbol.dispose]: () => void this.#watchers-- };
+  }
+
+  /**
+   * The Worker asks for a new container in place of this one. If it has lost sight of this one, and asks for just the same (`requested` is the
+   * request's fingerprint), this one is given back to it, with its disk and memory, and the start that follows changes nothing.
+   */
+  giveBack(requested: string | undefined): boolean {
+    const lives = this.status === "starting" || this.status === "running" || this.status === "frozen";
+    if (!lives || this.#watchers > 0 || this.record.requested !== requested) return false;
+    this.#givenBack = true;
+    return true;
   }
 
   /** Adds variables that nobody has set. They are for a process that starts: afterwards it is too late, and nothing happens. */
@@ -160,6 +189,16 @@ export class Instance {
     return sent;
   }
 
+  /** Asks the process to end: `signal` now, SIGKILL after the grace, which a restart of the engine does not lengthen. */
+  stop(signal: NodeJS.Signals | number, reason: ExitReason, graceMs: number): void {
+    const killAt = Date.now() + graceMs;
+    this.signal(signal, reason);
+    if (!this.live || killAt >= (this.record.killAt ?? Number.POSITIVE_INFINITY)) return;
+    this.record.killAt = killAt;
+    this.#actions.save(this.record);
+    this.#killAt(killAt, reason);
+  }
+
   /** The process has ended. Idempotent. */
   end(exit: ExitRecord): void {
     if (!this.live) return;
@@ -181,6 +220,19 @@ export class Instance {
     if (!this.live || !isAlive(this.record.process)) return false;
     setTimeout(() => this.#deliver(signal), CHILD_RETRY_MS).unref();
     return true;
+  }
+
+  /** Of a process that was started, by this engine or by one before. */
+  #keepDeadlines(): void {
+    const { startedAt, hardTimeoutMs, killAt, stopReason } = this.record;
+    if (killAt !== undefined) this.#killAt(killAt, stopReason ?? "signal");
+    if (startedAt !== undefined && hardTimeoutMs !== undefined) this.#killAt(Date.parse(startedAt) + hardTimeoutMs, "timeout");
+  }
+
+  #killAt(time: number, reason: ExitReason): void {
+    if (!this.live) return;
+    const kill = alarm(time, () => this.signal("SIGKILL", reason));
+    void this.exited.then(() => kill[Symbol.dispose]());
   }
 
   #throttle(): void {

@@ -5,9 +5,10 @@ import type { RestoreRequest } from "../snapshot/restore-request.js";
 import type { OwnRun } from "../own/run.js";
 import { instanceCommand, instanceEnvironment, ownEnvironment } from "./environment.js";
 import type { InstanceRecord } from "./record.js";
+import { type Terms, termsOf } from "./terms.js";
 
 /** What the Docker API's create asks for. */
-export interface CreateRequest {
+export interface CreateRequest extends Terms {
   readonly command: readonly string[];
   readonly environment: readonly string[];
   readonly restore?: RestoreRequest | undefined;
@@ -54,7 +55,7 @@ export function newRecord(owner: InstanceOwner, sandbox: Sandbox, request: Creat
     status: "created",
   };
   requireExecutable(sandbox, record);
-  return record;
+  return { ...record, ...termsOf(request) };
 }
 
 function environmentOf({ containerClass, durableObjectId }: InstanceOwner, sandbox: Sandbox, request: CreateRequest): Record<string, string> {

@@ -6,9 +6,10 @@ import type { ExitReason, ExitRecord, InstanceStatus } from "@longshore/contract
 import type { OwnRun } from "../own/run.js";
 import type { RestoreRequest } from "../snapshot/restore-request.js";
 import type { ProcessIdentity } from "../sys/process.js";
+import type { Terms } from "./terms.js";
 
 /** What must be known of an instance after the engine was killed at any instruction. */
-export interface InstanceRecord {
+export interface InstanceRecord extends Terms {
   /** UUID of this life; also the name of its sandbox. */
   readonly id: string;
   /** The name that workerd calls it by. */
@@ -38,6 +39,8 @@ export interface InstanceRecord {
   startedAt?: string;
   /** Why it was asked to stop, if it was. */
   stopReason?: ExitReason;
+  /** When it is killed if it has not stopped by itself: ms since 1970. Set when it has been told to stop. */
+  killAt?: number;
   exit?: ExitRecord;
 }
 
