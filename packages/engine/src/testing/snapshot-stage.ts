@@ -1,16 +1,14 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
-import { type InstanceSize, instanceSize, type Tenant } from "@longshore/contract";
-import { type EngineSettings, type OpenEngine, openEngine } from "../open.js";
-import { MemoryImageSource } from "./image-source.js";
+import { type InstanceSize, instanceSize } from "@longshore/contract";
+import type { EngineSettings, OpenEngine } from "../open.js";
+import { NAMESPACE, runningEngine } from "./running-engine.js";
 
-export const NAMESPACE = "a".repeat(32);
 const WORKERD = join(dirname(createRequire(import.meta.url).resolve("workerd/package.json")), "bin", "workerd");
 
 /** A Worker that does to `ctx.container` what it is told. */
@@ -68,60 +66,21 @@ export async function snapshotStage(
   settings: Partial<EngineSettings> = {},
   size: InstanceSize = instanceSize("lite"),
 ): Promise<SnapshotStage> {
-  const directory = mkdtempSync(join(tmpdir(), "longshore-s-"));
-  const images = new MemoryImageSource();
-  images.add("acc/web:1", { config: { Env: ["PATH=/bin"], Cmd: ["httpd", "-f", "-p", "8080", "-h", "/"] } });
-
-  const openOne = () =>
-    openEngine({
-      dataDirectory: join(directory, "data"),
-      runDirectory: join(directory, "run"),
-      images,
-      runtime: "/usr/bin/crun",
-      poolDepth: 1,
-      openFiles: 1024,
-      log: () => undefined,
-      ...settings,
-    });
-  let open = await openOne();
-  await open.engine.putTenant(tenant(size));
-  const worker = await Worker.start(directory, open.engine.socketPath("web"));
+  const image = { config: { Env: ["PATH=/bin"], Cmd: ["httpd", "-f", "-p", "8080", "-h", "/"] } };
+  const engine = await runningEngine(image, { containerClass: { size }, settings: { log: () => undefined, ...settings } });
+  const worker = await Worker.start(engine.directory, engine.socket);
   return {
-    directory,
+    directory: engine.directory,
     get open() {
-      return open;
+      return engine.open;
     },
     act: (object, action, argument) => worker.act(object, action, argument),
-    async restartEngine() {
-      // A sandbox that is being made ahead would be made after the next engine has swept, which a killed one cannot do.
-      await open.engine.settled();
-      await open[Symbol.asyncDispose]();
-      open = await openOne();
-    },
+    restartEngine: () => engine.restart(),
     async [Symbol.asyncDispose]() {
       await worker[Symbol.asyncDispose]();
-      // The images' programs do not end on SIGTERM; nobody needs to wait for them.
-      const instances = [...open.engine.tenants.values()].flatMap((each) => [...each.containers.values()].map((one) => ({ each, one })));
-      await Promise.all(instances.map(({ each, one }) => open.engine.remove(each, one)));
-      await open.shutdown();
-      rmSync(directory, { recursive: true, force: true });
+      await engine[Symbol.asyncDispose]();
     },
   };
-}
-
-function tenant(size: InstanceSize): Tenant {
-  const web = {
-    namespaceId: NAMESPACE,
-    className: "Web",
-    applicationId: "app-1",
-    applicationName: "web",
-    image: "acc/web:1",
-    size,
-    maxInstances: 8,
-    version: 1,
-    environment: {},
-  };
-  return { id: "web", classes: [web] };
 }
 
 class Worker implements AsyncDisposable {
