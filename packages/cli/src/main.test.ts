@@ -34,6 +34,15 @@ test("what is not understood is said in a line, without a stack trace", async ()
   const setting = await longshore("up", "--edge-port", "http");
   assert.equal(setting.code, 2);
   assert.match(setting.err, /edgePort/);
+  for (const [flag, value, name] of [
+    ["--allow-outbound", "10.0.0.0/8,10.0.0.0/33", /allowOutbound\[1\]/],
+    ["--resolvers", "9.9.9.9,dns.example", /resolvers\[1\]/],
+    ["--resolvers", "[::1]:99999", /resolvers\[0\]/],
+  ] as const) {
+    const refused = await longshore("up", flag, value);
+    assert.equal(refused.code, 2);
+    assert.match(refused.err, name);
+  }
   const image = await longshore("image", "seed", "windows");
   assert.match(image.err, /longshore image seed <busybox\|node>/);
   for (const { err } of [unknown, setting, image]) assert.doesNotMatch(err, /^\s+at /m);

@@ -1,9 +1,22 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { isIP } from "node:net";
 import { isAbsolute, join, resolve } from "node:path";
 import { isErrno, LongshoreError } from "@longshore/contract";
 import { z } from "zod";
 import { registriesSchema } from "./registries.js";
+
+/** A flag holds a list as one text, with commas between. */
+function listed(value: unknown): unknown {
+  return typeof value === "string" ? value.split(",").map((each) => each.trim()) : value;
+}
+
+/** `address`, `ipv4:port` or `[ipv6]:port`. */
+function isResolver(text: string): boolean {
+  if (isIP(text) !== 0) return true;
+  const [, six, four = "", number] = /^(?:\[([^\]]+)\]|([\d.]+)):(\d{1,5})$/.exec(text) ?? [];
+  return isIP(six ?? four) !== 0 && Number(number) > 0 && Number(number) <= 65_535;
+}
 
 const port = z.number().int().min(0).max(65_535);
 
@@ -29,9 +42,9 @@ const schema = z.strictObject({
   /** Directory and container snapshots that no container uses are removed after this many days. */
   snapshotDays: z.number().int().min(1).max(3650).default(30),
   /** Addresses and networks (CIDR) that containers may reach although they are not on the public Internet. */
-  allowOutbound: z.array(z.union([z.cidrv4(), z.cidrv6(), z.ipv4(), z.ipv6()])).default([]),
+  allowOutbound: z.preprocess(listed, z.array(z.union([z.cidrv4(), z.cidrv6(), z.ipv4(), z.ipv6()]))).default([]),
   /** Resolvers for containers' names, `address` or `address:port`, in place of those in /etc/resolv.conf. */
-  resolvers: z.array(z.string().min(1)).optional(),
+  resolvers: z.preprocess(listed, z.array(z.string().refine(isResolver, "must be an IP address, or one with a port")).min(1)).optional(),
   /** Who the server and the Workers' processes run as. A number needs no entry in /etc/passwd. */
   uid: z.number().int().min(0).default(60_737),
   /** What containers are told of their place: `CLOUDFLARE_COUNTRY_A2`, `CLOUDFLARE_LOCATION`, `CLOUDFLARE_REGION`. */

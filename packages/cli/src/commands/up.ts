@@ -13,6 +13,8 @@ const FLAGS: Readonly<Record<string, SettingName>> = {
   runtime: "runtime",
   pool: "pool",
   "snapshot-days": "snapshotDays",
+  "allow-outbound": "allowOutbound",
+  resolvers: "resolvers",
   uid: "uid",
   country: "country",
   location: "location",
@@ -36,8 +38,11 @@ Starts the container engine, the registry, the API that wrangler talks to, and t
   --runtime <path>         OCI runtime (default crun)
   --pool <n>               sandboxes kept ready for each container class (default 2)
   --snapshot-days <n>      unused snapshots are removed after (default 30)
+  --allow-outbound <list>  private addresses and networks that containers may reach, as 10.1.0.0/16,192.168.1.5 (default none)
+  --resolvers <list>       DNS resolvers for containers' names, as 9.9.9.9,10.1.0.2:5353 (default those of /etc/resolv.conf)
   --uid <n>                user id of the server and the Workers (default 60737)
-  --country, --location, --region   what containers are told about their place
+  --country <XX>, --location <name>, --region <name>
+                           what containers are told of their place: CLOUDFLARE_COUNTRY_A2, CLOUDFLARE_LOCATION, CLOUDFLARE_REGION
 
 Examples:
   longshore up
