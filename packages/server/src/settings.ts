@@ -37,6 +37,10 @@ const schema = z.strictObject({
     .default("localhost"),
   /** OCI runtime: a path or a name on the PATH. */
   runtime: z.string().default("crun"),
+  /** Other OCI runtimes for some applications, by the names that `longshore containers list` shows. */
+  runtimes: z.record(z.string().min(1), z.string().min(1)).default({}),
+  /** `off` leaves containers in the host's user namespace; `on` gives each user ids of its own, where the machine can. */
+  userNamespaces: z.enum(["on", "off"]).default("on"),
   /** Sandboxes kept ready for each container class. */
   pool: z.number().int().min(0).max(100).default(2),
   /** Directory and container snapshots that no container uses are removed after this many days. */

@@ -11,6 +11,8 @@ const FLAGS: Readonly<Record<string, SettingName>> = {
   "registry-port": "registryPort",
   domain: "domain",
   runtime: "runtime",
+  runtimes: "runtimes",
+  "user-namespaces": "userNamespaces",
   pool: "pool",
   "snapshot-days": "snapshotDays",
   "allow-outbound": "allowOutbound",
@@ -35,7 +37,9 @@ Starts the container engine, the registry, the API that wrangler talks to, and t
   --api-port <port>        wrangler's API (default 8787)
   --registry-port <port>   images (default 5000)
   --domain <name>          applications are at <name>.<domain> (default localhost)
-  --runtime <path>         OCI runtime (default crun)
+  --runtime <path>         OCI runtime: crun or runc, or a program that takes their arguments (default crun)
+  --runtimes <name>=<path>[,…]   other runtimes for some applications, by the names that "containers list" shows
+  --user-namespaces on|off user ids of its own for each container (default on, where the machine can)
   --pool <n>               sandboxes kept ready for each container class (default 2)
   --snapshot-days <n>      unused snapshots are removed after (default 30)
   --allow-outbound <list>  private addresses and networks that containers may reach, as 10.1.0.0/16,192.168.1.5 (default none)
@@ -73,7 +77,7 @@ function flagSettings(values: Values): Record<string, unknown> {
   const settings: Record<string, unknown> = {};
   for (const [flag, name] of Object.entries(FLAGS)) {
     const value = text(values, flag);
-    if (value !== undefined) settings[name] = NUMBERS.has(name) ? number(value) : value;
+    if (value !== undefined) settings[name] = NUMBERS.has(name) ? number(value) : name === "runtimes" ? pairs(value) : value;
   }
   return settings;
 }
@@ -81,6 +85,13 @@ function flagSettings(values: Values): Record<string, unknown> {
 /** What is not a number stays text, so that the settings' own check names it. */
 function number(value: string): number | string {
   return /^\d+$/.test(value) ? Number(value) : value;
+}
+
+/** What is not `name=value` gets an empty value, so that the settings' own check names it. */
+function pairs(value: string): Record<string, string> {
+  return Object.fromEntries(
+    value.split(",").map((pair) => [pair.split("=", 1)[0] ?? "", pair.slice(pair.indexOf("=") + 1 || pair.length)]),
+  );
 }
 
 async function endSignal(): Promise<string> {

@@ -1,5 +1,6 @@
 import { constants, existsSync } from "node:fs";
 import { access, readFile, statfs } from "node:fs/promises";
+import { release } from "node:os";
 import { dirname, join } from "node:path";
 import type { Settings } from "@longshore/server";
 
@@ -31,7 +32,7 @@ export async function diagnose(settings: Settings): Promise<Check[]> {
   return [
     nodeVersion(),
     root(),
-    await program(settings.runtime, settings.runtime, true),
+    ...(await Promise.all([...new Set([settings.runtime, ...Object.values(settings.runtimes)])].map((name) => program(name, name, true)))),
     ...(await Promise.all(PROGRAMS.map((entry) => program(entry.name, entry.package, entry.required)))),
     await staticBusybox(),
     file("seccomp profile", "/usr/share/containers/seccomp.json", "Install it: apt-get install golang-github-containers-common"),
@@ -41,6 +42,8 @@ export async function diagnose(settings: Settings): Promise<Check[]> {
     await openFiles(),
     await freeDisk(settings.data),
     await diskLimits(),
+    await userNamespaces(),
+    fuse(),
   ];
 }
 
@@ -147,6 +150,32 @@ async function diskLimits(): Promise<Check> {
     required: false,
     found: missing.length === 0 ? "each container gets a disk of its instance type's size" : `no ${missing.join(", no ")}`,
     fix: "Until then a container can fill this machine's disk",
+  };
+}
+
+/** Without them containers run, and root in one is the host's root with less capabilities. */
+async function userNamespaces(): Promise<Check> {
+  const most = Number(await readFile("/proc/sys/user/max_user_namespaces", "utf8").catch(() => "0"));
+  const [major = 0, minor = 0] = release().split(".").map(Number);
+  const recent = major > 5 || (major === 5 && minor >= 19);
+  const missing = !recent ? `Linux ${release()}` : "no user namespaces (user.max_user_namespaces is 0)";
+  return {
+    name: "user namespaces",
+    ok: recent && most > 0,
+    required: false,
+    found: recent && most > 0 ? "each container gets user ids of its own" : missing,
+    fix: "They need Linux 5.19 or newer, and sysctl user.max_user_namespaces above 0. Until then root in a container is the host's root, confined",
+  };
+}
+
+function fuse(): Check {
+  const ok = existsSync("/dev/fuse");
+  return {
+    name: "FUSE",
+    ok,
+    required: false,
+    found: ok ? "/dev/fuse" : "no /dev/fuse",
+    fix: "For containers that mount FUSE file systems: modprobe fuse",
   };
 }
 

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { LongshoreError, toLongshoreError } from "@longshore/contract";
 import { frame } from "../http/frames.js";
 import type { Instance } from "../instance/instance.js";
+import { runtimeOf } from "../sandbox/runtimes.js";
 import type { SandboxHost } from "../sandbox/sandbox.js";
 import { type ProcessIdentity, signalProcess } from "../sys/process.js";
 import { rootIdOf } from "../sys/user-namespace.js";
@@ -105,12 +106,17 @@ export class Exec {
       connect()?.output.end(this.request.terminal ? `${command.message}\r\n` : frame("stderr", Buffer.from(`${command.message}\n`)));
       return;
     }
+    const runtime = runtimeOf(sandbox, this.host.runtime);
+    if (this.request.terminal && !runtime.givesTerminals) {
+      throw new LongshoreError("UNSUPPORTED", `The OCI runtime ${runtime.program} gives commands no terminals.`, {
+        hint: "Run the command without one (docker exec without -t), or the application with crun.",
+      });
+    }
     const directory = join(sandbox, `x${this.id.slice(0, 12)}`);
     mkdirSync(directory, { mode: 0o700 });
     const io = openIo(this.request.terminal, directory, size !== undefined);
     try {
       io.ownedBy(rootIdOf(record.process.pid) + spec.user.uid);
-      const { runtime } = this.host;
       const { pid, process, ended } = await spawnInContainer(
         runtime,
         record.id,

@@ -26,6 +26,8 @@ export interface Console {
 export interface RuntimeCommand {
   readonly program: string;
   readonly options: readonly string[];
+  /** It hands over the terminal of a further process while it waits for that process's end; runc does so only if it does not wait. */
+  readonly givesTerminals: boolean;
 }
 
 /** Of a container's output at most this much, and one full file before it, stays on the disk (log/rotation.ts). */

@@ -70,7 +70,11 @@ export async function fixture(): Promise<Fixture> {
       exitsDirectory: join(directory, "exits"),
       logsDirectory: join(directory, "logs"),
       busybox: join(directory, "busybox"),
-      runtime: { program: "/usr/bin/crun", options: [`--root=${join(directory, "runtime")}`, "--cgroup-manager=cgroupfs"] },
+      runtime: {
+        program: "/usr/bin/crun",
+        options: [`--root=${join(directory, "runtime")}`, "--cgroup-manager=cgroupfs"],
+        givesTerminals: true,
+      },
       cgroups,
       disks: await Disks.detect(directory),
       seccomp: seccompFor(DEFAULT_CAPABILITIES),
