@@ -24,7 +24,7 @@ StandardOutput=tty
 TTYPath=/dev/console
 LimitNOFILE=524288
 EOT
-  exec /lib/systemd/systemd --unit=vm.service
+  exec /lib/systemd/systemd --unit=vm.service --show-status=no --log-level=warning
 fi
 
 mkdir -p /dev/pts /dev/shm /dev/mqueue /run/lock

@@ -22,10 +22,22 @@ mkdir -p /disk/upper /disk/work /disk/tmp /disk/longshore
 chmod 1777 /disk/tmp
 mount -t overlay -o lowerdir=/host,upperdir=/disk/upper,workdir=/disk/work overlay /root || fail "overlay cannot be mounted"
 
+mkdir -p /below
+mount --bind "/root$repository" /below || fail "the repository is not there"
+
 mkdir -p /root/var/lib/longshore /root/vm "/root/lib/modules/$(uname -r)"
 mount --bind /disk/tmp /root/tmp
 mount --bind /disk/longshore /root/var/lib/longshore
 mount -t tmpfs -o mode=755 tmpfs /root/run
+# The repository as it was; npm's packages, which are not on the disk, stay those of the machine around.
+mkdir -p "/root$repository"
+mount --bind /disk/repository "/root$repository"
+(cd /below && find . -maxdepth 3 -name node_modules -prune) | while read -r packages; do
+  mkdir -p "/root$repository/$packages"
+  mount --bind "/below/$packages" "/root$repository/$packages"
+done
+umount /below
+
 mount -t 9p -o "$share" vm /root/vm || fail "the shared directory cannot be mounted"
 mount --bind "/root$modules_directory" "/root/lib/modules/$(uname -r)"
 mount --move /proc /root/proc

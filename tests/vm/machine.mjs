@@ -9,6 +9,10 @@ import { existsSync, readFileSync } from "node:fs";
 export async function boot({ kernel, initramfs, disk, shared, parameters, deadlineMs, output }) {
   // A guest of some other virtual machine may have the device without the processor's help.
   const virtualized = existsSync("/dev/kvm") && /\b(vmx|svm)\b/.test(readFileSync("/proc/cpuinfo", "utf8"));
+  // The kernel hands words of this form to its first program.
+  const environment = Object.entries(parameters)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(" ");
   const share = (tag, path, readonly) =>
     `local,path=${path},mount_tag=${tag},security_model=none,multidevs=remap${readonly ? ",readonly=on" : ""}`;
   const args = [
@@ -26,7 +30,7 @@ export async function boot({ kernel, initramfs, disk, shared, parameters, deadli
       "-device",
       "virtio-rng-pci",
     ],
-    ...["-kernel", kernel, "-initrd", initramfs, "-append", `console=ttyS0 quiet loglevel=1 panic=-1 mitigations=off ${parameters}`],
+    ...["-kernel", kernel, "-initrd", initramfs, "-append", `console=ttyS0 quiet loglevel=1 panic=-1 mitigations=off ${environment}`],
     ...["-drive", `file=${disk},if=virtio,format=raw,cache=unsafe,discard=unmap`],
     ...["-virtfs", share("host", "/", true), "-virtfs", share("vm", shared, false)],
   ];

@@ -28,13 +28,14 @@ const { values: options, positionals: words } = parseArgs({
     under: { type: "string", default: "none" },
     kernel: { type: "string", default: "linux-image-amd64" },
     command: { type: "string" },
+    "no-build": { type: "boolean", default: false },
     minutes: { type: "string", default: "20" },
   },
 });
 if (!(options.under in TESTS)) throw new Error(`--under takes ${Object.keys(TESTS).join(", ")}, not "${options.under}".`);
 
 step(process.execPath, ["tools/setup.mjs", "--vm"]);
-step(process.execPath, ["node_modules/typescript/bin/tsc", "-b"]);
+if (!options["no-build"]) step(process.execPath, ["node_modules/typescript/bin/tsc", "-b"]);
 const { debianKernel } = await import("./kernel.mjs");
 const { makeInitramfs } = await import("./initramfs.mjs");
 const { boot } = await import("./machine.mjs");
@@ -48,7 +49,7 @@ try {
     initramfs: makeInitramfs(kernel, work),
     disk: makeDisk(),
     shared: share(),
-    parameters: `modules_directory=${kernel.modules}`,
+    parameters: { modules_directory: kernel.modules, repository: root },
     deadlineMs: Number(options.minutes) * 60_000,
     output: process.stdout,
   });
@@ -61,12 +62,18 @@ try {
   rmSync(work, { recursive: true, force: true });
 }
 
-/** What the machine writes, and its temporary files: space is taken as it is used. */
+/**
+ * What the machine writes, and its temporary files: space is taken as it is used. The repository is on it as it is now, so that it may be worked on
+ * meanwhile; npm's packages are not.
+ */
 function makeDisk() {
   const disk = join(work, "disk");
+  const content = join(work, "content");
+  mkdirSync(join(content, "repository"), { recursive: true });
+  step("sh", ["-c", 'tar -c --exclude=node_modules --exclude=.git . | tar -x -C "$0"', join(content, "repository")]);
   writeFileSync(disk, "");
   truncateSync(disk, DISK_BYTES);
-  step("mkfs.ext4", ["-q", "-F", disk]);
+  step("mkfs.ext4", ["-q", "-F", "-d", content, disk]);
   return disk;
 }
 
@@ -75,9 +82,10 @@ function share() {
   const directory = join(work, "share");
   mkdirSync(directory);
   const tests = words.length > 0 ? words : TESTS[options.under].map((name) => `packages/engine/dist/${name}`);
+  const first = options.under === "systemd" ? `${quoted(process.execPath)} tests/vm/systemd.mjs && ` : "";
   const test = [process.execPath, "tools/test.mjs", "--no-setup", "--no-build", `--file-seconds=${FILE_SECONDS}`, ...tests];
   writeFileSync(join(directory, "under"), options.under);
-  writeFileSync(join(directory, "command"), `cd ${quoted(root)}\n${options.command ?? test.map(quoted).join(" ")}\n`);
+  writeFileSync(join(directory, "command"), `cd ${quoted(root)}\n${options.command ?? first + test.map(quoted).join(" ")}\n`);
   writeFileSync(join(directory, "first"), `exec sh ${quoted(join(root, "tests/vm/guest.sh"))}\n`);
   return directory;
 }

@@ -23,7 +23,8 @@ test("a memory hog is ended at its limit, and the kernel's account of it is kept
   assert.equal(code, 137);
   assert.equal(memory?.limitBytes, 256 * MIB);
   assert.ok(memory.peakBytes > 250 * MIB && memory.peakBytes <= 257 * MIB, `${memory.peakBytes} bytes at the peak`);
-  assert.equal(memory.kills, 1);
+  // Where the kernel ends the container as a whole, it counts each of its processes.
+  assert.ok(f.host.cgroups.endsTogether ? memory.kills >= 1 : memory.kills === 1);
 });
 
 test("what is in /dev/shm counts as the container's memory", async () => {
@@ -38,7 +39,7 @@ test("a hog that is not the program itself is told of too", async () => {
   const { code, lines, memory } = await runScript(f, `${allocate(400)}; echo "its child ended with $?"`);
   assert.ok(memory !== undefined);
   // Where the kernel can, it ends the container as a whole.
-  if (f.host.cgroups.version === 2) assert.equal(code, 137);
+  if (f.host.cgroups.endsTogether) assert.equal(code, 137);
   else assert.ok(lines.includes("its child ended with 137"));
 });
 

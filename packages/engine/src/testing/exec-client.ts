@@ -43,12 +43,12 @@ export class AttachedExec {
 
   /** Resolves when what was received holds `text`. */
   async until(text: string): Promise<void> {
-    while (!this.#received.includes(text)) await once(this.socket, "data", { signal: AbortSignal.timeout(10_000) });
+    while (!this.#received.includes(text)) await once(this.socket, "data", { signal: AbortSignal.timeout(60_000) });
   }
 
   /** Waits for the end of the stream; output by stream, and the exit code as it is known at that moment. */
   async finish(socketPath: string) {
-    if (!this.socket.readableEnded) await once(this.socket, "end", { signal: AbortSignal.timeout(30_000) });
+    if (!this.socket.readableEnded) await once(this.socket, "end", { signal: AbortSignal.timeout(120_000) });
     this.socket.destroy();
     const { body } = await docker(socketPath, "GET", `/exec/${this.id}/json`);
     return { ...split(this.#received), exitCode: body.ExitCode, running: body.Running, pid: body.Pid };

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { ExitWatch } from "../instance/exit-watch.js";
 
-/** The exit code that conmon reports for a sandbox; fails after 30 s. */
+/** The exit code that conmon reports for a sandbox; fails after two minutes: a fork bomb takes its time on a slow machine. */
 export async function exitOf(exitsDirectory: string, id: string): Promise<number> {
   const ended = new EventTarget();
   let exitCode: number | undefined;
@@ -11,7 +11,7 @@ export async function exitOf(exitsDirectory: string, id: string): Promise<number
     ended.dispatchEvent(new Event("ended"));
   });
   await exits.start();
-  if (exitCode === undefined) await once(ended, "ended", { signal: AbortSignal.timeout(30_000) });
+  if (exitCode === undefined) await once(ended, "ended", { signal: AbortSignal.timeout(120_000) });
   if (exitCode === undefined) throw new Error(`${id} ended without an exit code`);
   return exitCode;
 }
