@@ -1,7 +1,7 @@
 import type { EngineFault, EngineFaultCode } from "./engine-error.js";
 
 /** Every way in which a container can fail to take a request: the engine's reasons, and those that only this class can know. */
-export type ContainerErrorCode = EngineFaultCode | "CONNECTION_LOST" | "ABORTED";
+export type ContainerErrorCode = EngineFaultCode | "OUT_OF_MEMORY" | "CONNECTION_LOST" | "ABORTED";
 
 interface Meaning {
   readonly status: number;
@@ -13,6 +13,11 @@ interface Meaning {
 /** The one map from a code to what an HTTP client is told. */
 const MEANING: Readonly<Record<ContainerErrorCode, Meaning>> = {
   CONTAINER_EXITED: { status: 502, advice: "Its output says why; correct the image, its entrypoint or its variables, and deploy again." },
+  OUT_OF_MEMORY: {
+    status: 502,
+    advice: "Give it a larger `instance_type` in the Wrangler configuration, or have it use less. It is started again.",
+    retryAfter: 1,
+  },
   PORT_NOT_LISTENING: {
     status: 504,
     advice: "Make the program listen on that port, or set `defaultPort` to the port that it does listen on.",
@@ -56,7 +61,8 @@ export class ContainerError extends Error {
   /** The error that an engine's account stands for. */
   static from(fault: EngineFault, cause: unknown): ContainerError {
     const { exitCode, lastLines } = fault;
-    return new ContainerError(fault.code, fault.message, {
+    const code = fault.code === "CONTAINER_EXITED" && fault.reason === "oom" ? "OUT_OF_MEMORY" : fault.code;
+    return new ContainerError(code, fault.message, {
       cause,
       ...(exitCode === undefined ? {} : { exitCode }),
       ...(lastLines === undefined ? {} : { lastLines }),

@@ -5,6 +5,7 @@ import { durationMs } from "./duration.js";
 import { Forwarder } from "./forward.js";
 import { LaterWrites } from "./later-writes.js";
 import { Lifecycle } from "./lifecycle.js";
+import { MemoryRestarts } from "./out-of-memory.js";
 import { Schedules } from "./schedules.js";
 import { signalNumber } from "./signals.js";
 import { startAndWait, startOnly, waitOnPort } from "./start.js";
@@ -24,6 +25,8 @@ import type {
   StopParams,
   WaitOptions,
 } from "./types.js";
+
+const HARD_TIMEOUT = "LONGSHORE_HARD_TIMEOUT_MS";
 
 /**
  * A Durable Object with a container: subclass it, set the fields, and requests to it reach the program in the container, which is started when
@@ -53,6 +56,8 @@ export class Container<Env = Cloudflare.Env> extends DurableObject<Env> {
   entrypoint?: string[];
   /** Whether the program may reach the internet. */
   enableInternet = true;
+  /** The container is killed this many milliseconds after each start, whatever it does. */
+  hardTimeout?: number;
   labels: Record<string, string> = {};
   /** Host and path of the request that finds out whether a port answers. Any answer will do. */
   pingEndpoint = "ping";
@@ -62,6 +67,7 @@ export class Container<Env = Cloudflare.Env> extends DurableObject<Env> {
   #schedules: Schedules;
   #lifecycle: Lifecycle;
   #activity: ActivityTracker;
+  #restarts: MemoryRestarts;
   #forwarder: Forwarder;
 
   constructor(ctx: DurableObjectState, env: Env, options: ContainerOptions = {}) {
@@ -85,9 +91,11 @@ export class Container<Env = Cloudflare.Env> extends DurableObject<Env> {
       onError: (error) => this.onError(error),
       began: () => this.#activity.began(),
       ended: () => this.#activity.ended(),
+      killed: (run) => ctx.waitUntil(this.#restarts.after(run)),
       // A new object asks the engine and takes the running container over.
       lost: () => this.#activity.whenIdle(() => ctx.abort("Contact with the container engine was lost; the container is taken over anew.")),
     });
+    this.#restarts = new MemoryRestarts(this.#lifecycle, (given) => this.start(given));
     this.#activity = new ActivityTracker(storage, this.#alarms, {
       sleepAfterMs: () => durationMs(this.sleepAfter),
       isRunning: () => this.#lifecycle.run !== undefined,
@@ -176,12 +184,14 @@ export class Container<Env = Cloudflare.Env> extends DurableObject<Env> {
 
   /** Sends a signal to the container's process; does not wait for its end, which `onStop` tells. */
   async stop(signal: Signal | SignalInteger = "SIGTERM"): Promise<void> {
+    this.#restarts.cancel();
     await this.#lifecycle.signal(signalNumber(signal));
     if (this.#lifecycle.run !== undefined) this.#activity.stopping();
   }
 
   /** Kills the container's process and resolves when it is gone and `onStop` has run. */
   async destroy(): Promise<void> {
+    this.#restarts.cancel();
     await this.#lifecycle.destroy();
   }
 
@@ -234,8 +244,10 @@ export class Container<Env = Cloudflare.Env> extends DurableObject<Env> {
   #startOptions(given: ContainerStartConfigOptions): ContainerStartOptions {
     const entrypoint = given.entrypoint ?? this.entrypoint;
     const labels = given.labels ?? this.labels;
+    const hardTimeout = given.hardTimeout ?? this.hardTimeout;
     return {
-      env: given.envVars ?? this.envVars,
+      // A variable for the engine, which keeps it to itself: the runtime does not pass its own option on.
+      env: { ...(given.envVars ?? this.envVars), ...(hardTimeout === undefined ? {} : { [HARD_TIMEOUT]: String(hardTimeout) }) },
       enableInternet: given.enableInternet ?? this.enableInternet,
       ...(entrypoint === undefined ? {} : { entrypoint }),
       ...(Object.keys(labels).length === 0 ? {} : { labels }),

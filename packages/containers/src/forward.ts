@@ -2,7 +2,8 @@ import type { ActivityTracker } from "./activity.js";
 import { trackBody } from "./body.js";
 import { ContainerError } from "./container-error.js";
 import { diagnose } from "./diagnosis.js";
-import type { Lifecycle } from "./lifecycle.js";
+import { EXIT_SIGKILL, type Lifecycle } from "./lifecycle.js";
+import { outOfMemory } from "./out-of-memory.js";
 import { Outgoing } from "./outgoing.js";
 import {
   DEFAULT_INSTANCE_TIMEOUT_MS,
@@ -140,6 +141,8 @@ export class Forwarder {
       if (!served && !diagnosis.interrupted) return this.#fail(run, diagnosis.error);
       // One that may have been seen is repeated once at most: it may be what the container died of.
       if (repeatable && (diagnosis.unseen || deadline === undefined)) return true;
+      const shortage = run.exit?.exitCode === EXIT_SIGKILL ? await outOfMemory(run) : undefined;
+      if (shortage !== undefined) throw ContainerError.from(shortage, error);
       throw lost("The container stopped while it had this request", error);
     }
     if (deadline === undefined && repeatable) return false;

@@ -20,6 +20,8 @@ export interface LifecycleHost {
   began(): void;
   /** The process has ended. */
   ended(): void;
+  /** The process was killed, and not by its object; `onStop` has run. */
+  killed(run: Run): void;
   /** The process runs, but the runtime no longer hears of its exit. */
   lost(): void;
 }
@@ -32,7 +34,7 @@ const ENGINE_RETRY_MS = 100;
 /** Exit codes of a process that a signal ended: 128 and the signal's number. */
 const EXIT_SIGINT = 130;
 /** Sent by `destroy()`, at the end of a grace period, and by the kernel when memory runs out. */
-const EXIT_SIGKILL = 137;
+export const EXIT_SIGKILL = 137;
 const EXIT_SIGTERM = 143;
 /** The engine takes this signal for the whole container: it freezes it. */
 const SIGSTOP = 19;
@@ -175,6 +177,7 @@ export class Lifecycle {
     }
     this.container.start(this.host.startOptions(given));
     this.run = this.#watch(new Run(this.container, false));
+    this.run.given = given;
     this.store.set("running");
     this.host.began();
     return this.run;
@@ -211,6 +214,7 @@ export class Lifecycle {
       this.host.ended();
     }
     if (exit.started) this.#stopHook = this.#callOnStop({ exitCode: exit.exitCode, reason: exit.reason });
+    if (code === EXIT_SIGKILL && !interrupted) void this.#stopHook.then(() => this.host.killed(run));
     return exit;
   }
 

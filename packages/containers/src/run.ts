@@ -1,4 +1,4 @@
-import type { StopParams } from "./types.js";
+import type { ContainerStartConfigOptions, StopParams } from "./types.js";
 
 type ContainerHandle = NonNullable<DurableObjectState["container"]>;
 
@@ -24,6 +24,8 @@ export class Run {
   exit: Exit | undefined;
   /** Resolves when the exit has been dealt with and another run may begin. Never rejects. */
   over: Promise<Exit> = new Promise(() => undefined);
+  /** What its start was given, to start the container again as it was. */
+  given: ContainerStartConfigOptions = {};
   /** Whether `onError` was already told of this run's failure. */
   reported = false;
   #fetchers = new Map<number, Fetcher>();

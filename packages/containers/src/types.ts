@@ -22,6 +22,8 @@ export interface ContainerStartConfigOptions {
   envVars?: Record<string, string>;
   entrypoint?: string[];
   enableInternet?: boolean;
+  /** The container is killed this many milliseconds after its start, whatever it does. */
+  hardTimeout?: number;
   /** At most ten, names of at most 16 bytes, values of at most 64. */
   labels?: Record<string, string>;
 }

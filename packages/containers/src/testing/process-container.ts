@@ -12,6 +12,8 @@ export interface ProgramImage {
   readonly command: readonly string[];
   readonly ports: readonly number[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Being killed stands for running out of memory. */
+  readonly hog?: boolean;
 }
 
 /** One container of the test engine: a local process with a scratch directory of its own. */

@@ -83,7 +83,8 @@ export class SidecarPort {
     if (container.status === "exited") {
       const { exitCode, lastLines } = container;
       const message = `The container's process ended with code ${exitCode}.`;
-      return { status: "502 Bad Gateway", body: { code: "CONTAINER_EXITED", message, exitCode, lastLines } };
+      const reason = container.image.hog && exitCode === 137 ? "oom" : "exit";
+      return { status: "502 Bad Gateway", body: { code: "CONTAINER_EXITED", message, exitCode, reason, lastLines } };
     }
     if (!late) return undefined;
     const message = `Container is not listening to port ${port}: the container is not listening on any port.`;

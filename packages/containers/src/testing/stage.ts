@@ -24,6 +24,13 @@ export const IMAGES: Readonly<Record<string, ProgramImage>> = {
 require("http").createServer((_, r) => r.writeHead(200, { "content-encoding": "gzip", "content-length": z.length }).end(z)).listen(process.env.PORT)`),
     ports: [8080],
   },
+  hog: {
+    command:
+      node(`require("http").createServer((q, r) => q.url.includes("hog") ? process.kill(process.pid, "SIGKILL") : r.end(process.env.MESSAGE))
+.listen(process.env.PORT)`),
+    ports: [8080],
+    hog: true,
+  },
   frozen: { command: [process.execPath, HELLO], ports: [8080] },
   slow: { command: node(`setTimeout(() => require(${JSON.stringify(HELLO)}), 700)`), ports: [8080] },
 };
@@ -31,6 +38,7 @@ require("http").createServer((_, r) => r.writeHead(200, { "content-encoding": "g
 const CLASSES = {
   Plain: "hello",
   Frozen: "frozen",
+  Hog: "hog",
   Hooked: "hello",
   Dies: "dies",
   Deaf: "deaf",

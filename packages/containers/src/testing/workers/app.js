@@ -79,6 +79,7 @@ export class Frozen extends Base {
   }
 }
 
+export class Hog extends Plain {}
 export class Dies extends Plain {}
 export class Deaf extends Plain {}
 export class Slow extends Plain {}
