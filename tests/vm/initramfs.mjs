@@ -1,6 +1,6 @@
 // The first, small root file system of the virtual machine: busybox, the modules that the real one needs, and init.sh.
 import { spawnSync } from "node:child_process";
-import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -16,6 +16,7 @@ export function makeInitramfs({ modules, release }, directory) {
     join(root, "bin/busybox"),
   );
   copyFileSync(join(dirname(fileURLToPath(import.meta.url)), "init.sh"), join(root, "init"));
+  chmodSync(join(root, "init"), 0o755);
   copyModules(modules, join(root, "lib/modules", release));
   const archive = join(directory, "initramfs.cpio");
   const script = `find . | busybox cpio -o -H newc > "$0"`;

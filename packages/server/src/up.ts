@@ -6,7 +6,7 @@ import { findWorkerd } from "@longshore/workers";
 import { certificateFile, installationIdentity } from "./installation/identity.js";
 import { lockDataDirectory } from "./installation/lock.js";
 import { type Presence, removePresence, writePresence } from "./installation/presence.js";
-import { unprivileged } from "./process/credentials.js";
+import { type Credentials, requireReachable, unprivileged } from "./process/credentials.js";
 import type { Start } from "./process/messages.js";
 import { Supervised } from "./process/supervised.js";
 import { runDirectory, type Settings } from "./settings.js";
@@ -20,7 +20,7 @@ export interface Installation {
 
 /**
  * Starts Longshore in this process's care: the engine (root), then the server (unprivileged). Either is restarted when it ends.
- * Errors: `FORBIDDEN` unless root; `CONFLICT` when the data directory or a port is in use; `UNAVAILABLE` when something is not installed.
+ * Errors: `FORBIDDEN` unless root, and when the server cannot get to the data directory; `CONFLICT` when the data directory or a port is in use; `UNAVAILABLE` when something is not installed.
  */
 export async function up(settings: Settings, notify: (message: string) => void): Promise<Installation> {
   if (process.getuid?.() !== 0) {
@@ -30,12 +30,14 @@ export async function up(settings: Settings, notify: (message: string) => void):
   }
   const run = runDirectory(settings.data);
   mkdirSync(settings.data, { recursive: true });
+  const credentials = unprivileged(settings.uid, notify);
+  requireReachable(settings.data, settings.uid, credentials);
   const lock = lockDataDirectory(settings.data);
   try {
     prepareDirectories(settings, run);
     const identity = await installationIdentity(settings.data, settings.uid);
     const start: Start = { settings, identity, runDirectory: run };
-    const { engine, server, facts } = await startChildren(settings, start, notify);
+    const { engine, server, facts } = await startChildren(settings, start, credentials, notify);
     const presence = describe(settings, identity, facts);
     writePresence(settings.data, presence);
     return {
@@ -57,7 +59,7 @@ export async function up(settings: Settings, notify: (message: string) => void):
 }
 
 /** Starts the engine, then the server, which brings the Workers up. When either does not start, what was started is ended again. */
-async function startChildren(settings: Settings, start: Start, notify: (message: string) => void) {
+async function startChildren(settings: Settings, start: Start, credentials: Credentials, notify: (message: string) => void) {
   const logs = join(settings.data, "logs");
   let server: Supervised | undefined;
   const engine = new Supervised({
@@ -75,7 +77,7 @@ async function startChildren(settings: Settings, start: Start, notify: (message:
     start,
     logFile: join(logs, "server.log"),
     notify,
-    ...unprivileged(settings.uid, notify),
+    ...credentials,
   });
   try {
     return { engine, server, facts: await server.ready() };

@@ -1,18 +1,9 @@
 import { constants, existsSync } from "node:fs";
 import { access, readFile, statfs } from "node:fs/promises";
-import { release } from "node:os";
 import { dirname, join } from "node:path";
 import type { Settings } from "@longshore/server";
-
-export interface Check {
-  readonly name: string;
-  readonly ok: boolean;
-  /** False for what only makes things better. */
-  readonly required: boolean;
-  readonly found: string;
-  /** What to do about it; shown when not ok. */
-  readonly fix: string;
-}
+import type { Check } from "./check.js";
+import { cgroups, fuse, kernelHas, namespace, overlay, rootDirectory, userNamespaces } from "./kernel.js";
 
 const MIN_FREE_BYTES = 2_000_000_000;
 const PATH = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
@@ -36,8 +27,9 @@ export async function diagnose(settings: Settings): Promise<Check[]> {
     ...(await Promise.all(PROGRAMS.map((entry) => program(entry.name, entry.package, entry.required)))),
     await staticBusybox(),
     file("seccomp profile", "/usr/share/containers/seccomp.json", "Install it: apt-get install golang-github-containers-common"),
-    await kernelOverlay(),
+    await overlay(),
     cgroups(),
+    await rootDirectory(),
     ...["net", "pid", "mnt", "ipc", "uts"].map(namespace),
     await openFiles(),
     await freeDisk(settings.data),
@@ -80,39 +72,6 @@ function file(name: string, path: string, fix: string): Check {
   return { name, ok, required: true, found: ok ? path : `${path} is not there`, fix };
 }
 
-async function kernelOverlay(): Promise<Check> {
-  const ok = /\boverlay$/m.test(await readFile("/proc/filesystems", "utf8"));
-  return {
-    name: "overlay file system",
-    ok,
-    required: true,
-    found: ok ? "in the kernel" : "not in the kernel",
-    fix: "Load it: modprobe overlay",
-  };
-}
-
-function cgroups(): Check {
-  const version = existsSync("/sys/fs/cgroup/cgroup.controllers") ? 2 : existsSync("/sys/fs/cgroup/memory") ? 1 : 0;
-  return {
-    name: "cgroups",
-    ok: version > 0,
-    required: true,
-    found: version > 0 ? `version ${version}` : "no memory controller",
-    fix: "Mount cgroup2 on /sys/fs/cgroup",
-  };
-}
-
-function namespace(kind: string): Check {
-  const ok = existsSync(`/proc/self/ns/${kind}`);
-  return {
-    name: `${kind} namespaces`,
-    ok,
-    required: true,
-    found: ok ? "in the kernel" : "not in the kernel",
-    fix: "Use a kernel with namespaces enabled",
-  };
-}
-
 async function openFiles(): Promise<Check> {
   const hard = /^Max open files\s+\S+\s+(\S+)/m.exec(await readFile("/proc/self/limits", "utf8"))?.[1] ?? "unknown";
   return {
@@ -141,7 +100,7 @@ async function freeDisk(data: string): Promise<Check> {
 async function diskLimits(): Promise<Check> {
   const missing = [
     ...(existsSync("/dev/loop-control") ? [] : ["loop devices (modprobe loop)"]),
-    ...(/\bext4$/m.test(await readFile("/proc/filesystems", "utf8")) ? [] : ["ext4 in the kernel (modprobe ext4)"]),
+    ...((await kernelHas("ext4")) ? [] : ["ext4 in the kernel (modprobe ext4)"]),
     ...((await program("mkfs.ext4", "e2fsprogs", false)).ok ? [] : ["mkfs.ext4 (apt-get install e2fsprogs)"]),
   ];
   return {
@@ -150,32 +109,6 @@ async function diskLimits(): Promise<Check> {
     required: false,
     found: missing.length === 0 ? "each container gets a disk of its instance type's size" : `no ${missing.join(", no ")}`,
     fix: "Until then a container can fill this machine's disk",
-  };
-}
-
-/** Without them containers run, and root in one is the host's root with less capabilities. */
-async function userNamespaces(): Promise<Check> {
-  const most = Number(await readFile("/proc/sys/user/max_user_namespaces", "utf8").catch(() => "0"));
-  const [major = 0, minor = 0] = release().split(".").map(Number);
-  const recent = major > 5 || (major === 5 && minor >= 19);
-  const missing = !recent ? `Linux ${release()}` : "no user namespaces (user.max_user_namespaces is 0)";
-  return {
-    name: "user namespaces",
-    ok: recent && most > 0,
-    required: false,
-    found: recent && most > 0 ? "each container gets user ids of its own" : missing,
-    fix: "They need Linux 5.19 or newer, and sysctl user.max_user_namespaces above 0. Until then root in a container is the host's root, confined",
-  };
-}
-
-function fuse(): Check {
-  const ok = existsSync("/dev/fuse");
-  return {
-    name: "FUSE",
-    ok,
-    required: false,
-    found: ok ? "/dev/fuse" : "no /dev/fuse",
-    fix: "For containers that mount FUSE file systems: modprobe fuse",
   };
 }
 
