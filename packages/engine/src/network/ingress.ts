@@ -6,6 +6,7 @@ import { type ErrorCode, type ExitReason, type ExitRecord, isErrno, type Longsho
 import { type Route, routesHandler } from "../http/router.js";
 import { shortageText } from "../instance/exit.js";
 import type { Instance } from "../instance/instance.js";
+import { relay } from "./relay.js";
 
 /**
  * What a connection that can never succeed is answered with: the Container class decides by `code` and shows `message`. A start that failed
@@ -39,6 +40,7 @@ const HOLD_MS = 20_000;
  * tells when a port opens. A server that starts in a few milliseconds is met within one, a runtime that takes a second costs little.
  */
 const retryMs = (waitedMs: number) => (waitedMs < 60 ? 1 : waitedMs < 1_000 ? 4 : 10);
+const ESTABLISHED = "HTTP/1.1 200 Connection Established\r\n\r\n";
 
 /**
  * The door to one container: workerd sends `CONNECT 127.0.0.1:<port>` here. The connection is held until the port listens, so that nobody polls
@@ -80,17 +82,14 @@ export class Ingress implements AsyncDisposable {
     client.setNoDelay(true);
     const port = Number(target.slice(target.lastIndexOf(":") + 1));
     const outcome = await this.#reach(port, gone.signal);
-    if (gone.signal.aborted) {
-      if (outcome !== undefined && !("code" in outcome)) outcome.destroy();
-      return;
-    }
     if (outcome === undefined) return;
-    if ("code" in outcome) refuse(client, outcome);
-    else join(client, outcome, head, () => this.#target.instance()?.arrived());
+    if (typeof outcome === "object") {
+      if (!gone.signal.aborted) refuse(client, outcome);
+    } else relay({ client, descriptor: outcome, greeting: ESTABLISHED, early: head, arrived: () => this.#target.instance()?.arrived() });
   }
 
-  /** A connection to the port, or why there will be none. */
-  async #reach(port: number, signal: AbortSignal): Promise<Socket | IngressRefusal | undefined> {
+  /** The descriptor of a connection to the port, or why there will be none; `undefined` when nobody waits for it any more. */
+  async #reach(port: number, signal: AbortSignal): Promise<number | IngressRefusal | undefined> {
     const since = Date.now();
     while (!signal.aborted) {
       const failure = this.#target.failure();
@@ -100,10 +99,10 @@ export class Ingress implements AsyncDisposable {
       const { exit } = instance.record;
       if (exit !== undefined) return exitRefusal(port, exit);
       instance.arrived();
-      const socket = instance.network?.connect(port);
-      if (socket !== undefined) {
+      const descriptor = instance.network?.connectDescriptor(port);
+      if (descriptor !== undefined) {
         instance.ready(port);
-        return socket;
+        return descriptor;
       }
       if (Date.now() - since >= HOLD_MS || instance.openPorts.has(port))
         return notListening(port, instance, await this.#target.lastLines(instance));
@@ -168,18 +167,6 @@ function refuse(client: Duplex, refusal: IngressRefusal): void {
   client.end(
     `HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
   );
-}
-
-/** Couples both directions; each side's end and failure reaches the other. What comes for the container is reported to `arrived`: it may sleep. */
-function join(client: Socket, app: Socket, head: Buffer, arrived: () => void): void {
-  client.on("data", arrived);
-  app.on("error", () => client.destroy());
-  app.on("close", () => client.destroy());
-  client.on("close", () => app.destroy());
-  client.write("HTTP/1.1 200 Connection Established\r\n\r\n");
-  if (head.length > 0) app.write(head);
-  client.pipe(app);
-  app.pipe(client);
 }
 
 function delay(ms: number): Promise<void> {

@@ -59,14 +59,20 @@ export class NetworkNamespace implements Disposable {
    * Returns `undefined` when nothing listens. On loopback the outcome is known when `connect` returns, so nothing is waited for.
    */
   connect(port: number): Socket | undefined {
+    const fd = this.connectDescriptor(port);
+    return fd === undefined ? undefined : new Socket({ fd, allowHalfOpen: true, readable: true, writable: true } as never);
+  }
+
+  /** Like {@link connect}; the connection's descriptor is the caller's. */
+  connectDescriptor(port: number): number | undefined {
     return this.#attempt(AF_INET, loopback4(port)) ?? this.#attempt(AF_INET6, loopback6(port));
   }
 
-  #attempt(family: number, address: Buffer): Socket | undefined {
+  #attempt(family: number, address: Buffer): number | undefined {
     const fd = this.#socket(family);
     const errno = startConnect(fd, address);
     const failure = errno === ERRNO.EINPROGRESS ? socketError(fd) : errno;
-    if (failure === 0) return new Socket({ fd, allowHalfOpen: true, readable: true, writable: true } as never);
+    if (failure === 0) return fd;
     closeFd(fd);
     if (failure === ERRNO.ECONNREFUSED || failure === ERRNO.EADDRNOTAVAIL || failure === ERRNO.ENETUNREACH) return undefined;
     throw new SystemCallError("connect", `container loopback`, failure);

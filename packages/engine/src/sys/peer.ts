@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import koffi from "koffi";
+import { descriptorOf } from "./descriptor.js";
 import { SystemCallError } from "./libc.js";
 
 const getsockoptCall = koffi
@@ -15,9 +16,8 @@ const UCRED_BYTES = 12;
  * or the process cannot be seen from here.
  */
 export function peerProcess(socket: Socket): number | undefined {
-  // Node.js has no public way to a socket's descriptor.
-  const fd = (socket as unknown as { readonly _handle?: { readonly fd?: number } | null })._handle?.fd;
-  if (fd === undefined || fd < 0) return undefined;
+  const fd = descriptorOf(socket);
+  if (fd === undefined) return undefined;
   const value = Buffer.alloc(UCRED_BYTES);
   if (getsockoptCall(fd, SOL_SOCKET, SO_PEERCRED, value, [UCRED_BYTES]) !== 0) throw new SystemCallError("getsockopt", "SO_PEERCRED");
   const pid = value.readInt32LE(0);

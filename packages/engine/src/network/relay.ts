@@ -1,0 +1,83 @@
+import { Socket } from "node:net";
+import { descriptorOf, duplicate } from "../sys/descriptor.js";
+import { closeFd } from "../sys/libc.js";
+
+export interface Relay {
+  /** A connection that was accepted. Its stream is replaced: it is of no use to the caller any more, and shows as closed. */
+  readonly client: Socket;
+  /** A connected socket, taken over. */
+  readonly descriptor: number;
+  /** Sent to the client before anything else. */
+  readonly greeting: string;
+  /** What the client has sent, as far as the caller has read it. */
+  readonly early: Buffer;
+  /** Called whenever something comes from the client. */
+  arrived(): void;
+}
+
+/** Of one read at most: four times as much was no faster, and each connection keeps its buffers. */
+const BUFFER_BYTES = 65_536;
+/** Buffers of connections that have ended, kept for others. */
+const SPARE_BUFFERS = 32;
+
+const spare: Buffer[] = [];
+
+/**
+ * Couples two connections until both have ended; each side's end and failure reaches the other.
+ *
+ * Each side reads into one buffer, used over and over, and reads on when the other side's kernel has all of it. Streams coupled with `pipe()` take new
+ * memory for each read: with large bodies, collecting that cost the engine twice as much as the transfer.
+ */
+export function relay({ client: accepted, descriptor, greeting, early, arrived }: Relay): void {
+  const own = descriptorOf(accepted);
+  if (own === undefined) {
+    closeFd(descriptor);
+    return;
+  }
+  // Read by Node.js while nobody asked for it.
+  const buffered = accepted.read() as Buffer | null;
+  const client = new End(duplicate(own));
+  accepted.destroy();
+  const app = new End(descriptor);
+  client.sendTo(app.socket, arrived);
+  app.sendTo(client.socket, () => undefined);
+  client.socket.write(greeting);
+  for (const bytes of [early, buffered ?? early.subarray(0, 0)]) if (bytes.length > 0) app.socket.write(bytes);
+}
+
+/** One of two coupled sockets. */
+class End {
+  readonly socket: Socket;
+  readonly #buffer = spare.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES);
+  #take: (bytes: number) => boolean = () => false;
+
+  constructor(fd: number) {
+    const onread = { buffer: this.#buffer, callback: (bytes: number) => this.#take(bytes) };
+    this.socket = new Socket({ fd, allowHalfOpen: true, readable: true, writable: true, onread } as never);
+  }
+
+  /** Everything that comes here goes to `to`, the end as well. Call it in the turn in which this was made. */
+  sendTo(to: Socket, arrived: () => void): void {
+    const { socket } = this;
+    const buffer = this.#buffer;
+    let inUse = false;
+    const written = () => {
+      if (!inUse || to.writableLength > 0) return;
+      inUse = false;
+      socket.resume();
+    };
+    this.#take = (bytes) => {
+      arrived();
+      to.write(bytes === buffer.length ? buffer : buffer.subarray(0, bytes), written);
+      // What the kernel takes at once is gone by now; the rest is sent from this buffer.
+      inUse = to.writableLength > 0;
+      return !inUse;
+    };
+    socket.on("error", () => to.destroy());
+    socket.once("end", () => to.end());
+    socket.once("close", () => {
+      to.destroySoon();
+      if (!inUse && spare.length < SPARE_BUFFERS) spare.push(buffer);
+    });
+  }
+}
