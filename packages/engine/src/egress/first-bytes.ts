@@ -39,24 +39,26 @@ function hostOf(head: string): string | undefined {
 function recognizeTls(bytes: Buffer): Protocol | undefined {
   if (bytes.length < 3) return undefined;
   if (bytes[1] !== 3) return { kind: "other" };
-  const hello = handshakeBytes(bytes);
-  if (hello === undefined) return { kind: "other" };
-  const name = serverName(hello);
-  if (name === "incomplete") return bytes.length >= SNIFF_BYTES ? { kind: "other" } : undefined;
+  const { handshake, over } = handshakeBytes(bytes);
+  const name = serverName(handshake);
+  if (name === "incomplete") return over || bytes.length >= SNIFF_BYTES ? { kind: "other" } : undefined;
   return name === "invalid" ? { kind: "other" } : { kind: "tls", hostname: name === undefined ? undefined : plainName(name) };
 }
 
-/** The handshake messages, out of the records they are cut into; a record that is not all there yet counts as far as it goes. */
-function handshakeBytes(bytes: Buffer): Buffer | undefined {
+/**
+ * The handshake messages, out of the records they are cut into; a record that is not all there yet counts as far as it goes. `over`: a record
+ * of another kind follows, such as data that a client sends early.
+ */
+function handshakeBytes(bytes: Buffer): { readonly handshake: Buffer; readonly over: boolean } {
   const parts: Buffer[] = [];
-  for (let at = 0; at + 5 <= bytes.length; ) {
-    if (bytes[at] !== HANDSHAKE) return undefined;
+  let at = 0;
+  while (at + 5 <= bytes.length && bytes[at] === HANDSHAKE) {
     const length = bytes.readUInt16BE(at + 3);
-    if (length === 0) return undefined;
+    if (length === 0) break;
     parts.push(bytes.subarray(at + 5, at + 5 + length));
     at += 5 + length;
   }
-  return Buffer.concat(parts);
+  return { handshake: Buffer.concat(parts), over: at + 5 <= bytes.length };
 }
 
 /** The server name extension of a ClientHello (RFC 8446 4.1.2, RFC 6066 3). */

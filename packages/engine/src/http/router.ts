@@ -1,5 +1,4 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { text as readText } from "node:stream/consumers";
 import { LongshoreError, toLongshoreError } from "@longshore/contract";
 
 export interface Exchange {
@@ -52,12 +51,12 @@ export function matchRoute<T extends { readonly method: string; readonly path: R
   routes: readonly T[],
   request: IncomingMessage,
 ): { readonly route: T; readonly parameters: readonly string[]; readonly query: URLSearchParams } {
-  const url = new URL(request.url ?? "/", "http://engine");
+  const [target = "/", ...rest] = (request.url ?? "/").split("?");
   // Docker clients may put the API version first.
-  const path = decodePath(url.pathname.replace(/^\/v1\.\d+/, ""));
+  const path = decodePath(target.replace(/^\/v1\.\d+/, ""));
   for (const route of routes) {
     const match = route.method === request.method ? route.path.exec(path) : null;
-    if (match !== null) return { route, parameters: match.slice(1), query: url.searchParams };
+    if (match !== null) return { route, parameters: match.slice(1), query: new URLSearchParams(rest.join("?")) };
   }
   throw new LongshoreError("NOT_FOUND", `The engine does not serve ${request.method} ${path}.`);
 }
@@ -71,10 +70,14 @@ function decodePath(path: string): string {
 }
 
 async function parseBody(request: IncomingMessage): Promise<unknown> {
-  if (Number(request.headers["content-length"] ?? 0) > MAX_BODY_BYTES)
-    throw new LongshoreError("TOO_LARGE", "The request's body is too large.");
-  const content = await readText(request);
-  return content === "" ? {} : parseJson(content);
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > MAX_BODY_BYTES) throw new LongshoreError("TOO_LARGE", `The request's body has more than ${MAX_BODY_BYTES} bytes.`);
+    chunks.push(chunk);
+  }
+  return length === 0 ? {} : parseJson(Buffer.concat(chunks).toString());
 }
 
 /** Errors: `INVALID_INPUT`. */
