@@ -23,6 +23,9 @@ const PROGRAMS = {
   ldd: "libc-bin",
 };
 
+/** What only tests need: a second OCI runtime, a FUSE file system, and a program that makes any system call. */
+const TEST_PROGRAMS = { runc: "runc", bindfs: "bindfs", fusermount3: "fuse3", perl: "perl-base" };
+
 /** What only `npm run test:vm` needs. */
 const VM_PROGRAMS = { "qemu-system-x86_64": "qemu-system-x86", depmod: "kmod", "mkfs.ext4": "e2fsprogs" };
 
@@ -44,7 +47,11 @@ function npmPackages(directory, what) {
 }
 
 function debianPackages() {
-  const missing = Object.entries({ ...PROGRAMS, ...(process.argv.includes("--vm") ? VM_PROGRAMS : {}) })
+  const missing = Object.entries({
+    ...PROGRAMS,
+    ...(process.argv.includes("--tests") ? TEST_PROGRAMS : {}),
+    ...(process.argv.includes("--vm") ? VM_PROGRAMS : {}),
+  })
     .filter(([program]) => !onPath(program))
     .map(([, name]) => name);
   // The shim inside each container must not need the image's libraries, so it has to be the static one.

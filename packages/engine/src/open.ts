@@ -32,6 +32,7 @@ import { LogKeeper } from "./log/keeper.js";
 import { OwnContainers } from "./own/own-containers.js";
 import { recover } from "./recovery.js";
 import type { RuntimeCommand } from "./sandbox/conmon.js";
+import { fuseGrant } from "./sandbox/fuse.js";
 import { IdRanges } from "./sandbox/id-ranges.js";
 import { DEFAULT_CAPABILITIES } from "./sandbox/oci-spec.js";
 import { runtimeCommand } from "./sandbox/runtimes.js";
@@ -202,12 +203,16 @@ async function openRuntimes({ runtime, runtimes = {} }: EngineSettings, { runtim
   return { runtime: await runtimeCommand(runtime, runtimeState), runtimes: others };
 }
 
-async function openIds(settings: EngineSettings, directories: EngineDirectories, installation: string): Promise<{ ids?: IdRanges }> {
+async function openIds(
+  settings: EngineSettings,
+  directories: EngineDirectories,
+  installation: string,
+): Promise<Pick<SandboxHost, "ids" | "fuse">> {
   if (settings.userNamespaces === false) return {};
   const ids = new IdRanges(Number.parseInt(installation, 16));
   try {
     await ids.probe(directories.scratch);
-    return { ids };
+    return { ids, fuse: fuseGrant() };
   } catch (error) {
     settings.log("containers have no user namespaces of their own", { reason: String(error) });
     return {};

@@ -1,7 +1,7 @@
 import { closeSync, constants, fstatSync, readlinkSync, type Stats } from "node:fs";
 import { posix } from "node:path";
 import { LongshoreError } from "@longshore/contract";
-import { openInRoot } from "../sys/open-in-root.js";
+import { followsMounts, openInRoot } from "../sys/open-in-root.js";
 
 /** What is at a path of a container; a symbolic link in the last place is not followed. */
 export interface PathStat {
@@ -37,7 +37,7 @@ export function statPath(root: string, path: string): PathStat {
   const parent = openInRoot(root, directory, O_PATH | constants.O_DIRECTORY);
   if (parent === undefined) throw absent(path);
   try {
-    const fd = openInRoot(`/proc/self/fd/${parent}`, name, O_PATH | constants.O_NOFOLLOW);
+    const fd = openInRoot(`/proc/self/fd/${parent}`, name, O_PATH | constants.O_NOFOLLOW, followsMounts(root));
     if (fd === undefined) throw absent(path);
     try {
       const stat = fstatSync(fd);

@@ -8,6 +8,7 @@ const NOT_PUBLIC_IPV4 = [
   "10.0.0.0/8",
   "100.64.0.0/10",
   "127.0.0.0/8",
+  "168.63.129.16/32", // Azure's service for its machines, under an address like any other
   "169.254.0.0/16",
   "172.16.0.0/12",
   "192.0.0.0/24",

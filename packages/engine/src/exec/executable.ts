@@ -18,11 +18,12 @@ export interface ExecutableSearch {
 export function findExecutable(argv: readonly string[], search: ExecutableSearch): Runnable {
   const [program = "", ...rest] = argv;
   const directory = statInRoot(search.root, search.workingDirectory);
-  if (directory?.kind !== "directory") {
+  if (directory !== "hidden" && directory?.kind !== "directory") {
     return { exitCode: 126, message: `The working directory ${search.workingDirectory} does not exist in the container.` };
   }
   const present = candidates(program, search).map((path) => ({ path, found: statInRoot(search.root, path) }));
-  const runnable = present.find(({ found }) => found?.executable);
+  const runnable = present.find(({ found }) => found === "hidden" || found?.executable);
+  if (runnable?.found === "hidden") return { argv };
   if (runnable !== undefined) {
     const shell = interpreter(search.root, runnable.path);
     return { argv: shell.length === 0 ? argv : [...shell, runnable.path, ...rest] };
@@ -43,5 +44,6 @@ function candidates(program: string, { workingDirectory, searchPath }: Executabl
 function interpreter(root: string, path: string): readonly string[] {
   const begin = readBeginInRoot(root, path, 4).toString("latin1");
   if (begin.startsWith("#!") || begin === "\x7fELF") return [];
-  return statInRoot(root, "/bin/sh")?.executable ? ["/bin/sh"] : OWN_SHELL;
+  const shell = statInRoot(root, "/bin/sh");
+  return shell !== "hidden" && shell?.executable ? ["/bin/sh"] : OWN_SHELL;
 }

@@ -1,6 +1,7 @@
 import type { InstanceSize } from "@longshore/contract";
 import type { Identity } from "../image/user.js";
 import { IDS_PER_CONTAINER } from "../sys/user-namespace.js";
+import type { FuseGrant } from "./fuse.js";
 import type { Bind } from "./root-filesystem.js";
 
 /** What an unprivileged service may do: the set that Docker gives by default. */
@@ -48,6 +49,8 @@ export interface SpecInput {
   readonly endTogether: boolean;
   readonly openFiles: number;
   readonly seccomp: Record<string, unknown>;
+  /** Absent: no FUSE. */
+  readonly fuse: FuseGrant | undefined;
 }
 
 /** The shim waits for one line on its fifo, then runs the command that was written meanwhile as its child: environment and arguments arrive late. */
@@ -69,8 +72,9 @@ export function ociSpec(input: SpecInput): Record<string, unknown> {
       args: SHIM_COMMAND,
       env: [],
       cwd: input.workingDirectory,
-      noNewPrivileges: true,
-      capabilities: capabilities(identity.uid),
+      // Whoever is not root mounts by a program with the setuid bit, which leads to the container's root and no further.
+      noNewPrivileges: input.fuse === undefined || identity.uid === 0,
+      capabilities: capabilities(identity.uid, input.fuse),
       rlimits: [{ type: "RLIMIT_NOFILE", hard: input.openFiles, soft: input.openFiles }],
       oomScoreAdj: 100,
     },
@@ -81,11 +85,11 @@ export function ociSpec(input: SpecInput): Record<string, unknown> {
       resources: {
         memory: memory(input),
         pids: { limit: PIDS_LIMIT },
-        devices: [{ allow: false, access: "rwm" }],
+        devices: [{ allow: false, access: "rwm" }, ...(input.fuse === undefined ? [] : [FUSE_ACCESS])],
         // An instance that is out of memory is restarted (spec 22): half of one would go on in a state that nobody has tested.
         ...(input.endTogether ? { unified: { "memory.oom.group": "1" } } : {}),
       },
-      seccomp: input.seccomp,
+      seccomp: input.fuse?.seccomp ?? input.seccomp,
       maskedPaths: [...MASKED.map((name) => `/proc/${name}`), "/sys/firmware", "/sys/devices/virtual/powercap"],
       readonlyPaths: READ_ONLY.map((name) => `/proc/${name}`),
     },
@@ -99,8 +103,12 @@ function namespaces(idBase: number | undefined) {
   return { namespaces: [...own, { type: "user" }], uidMappings: mappings, gidMappings: mappings };
 }
 
-function capabilities(uid: number) {
-  const all = [...DEFAULT_CAPABILITIES];
+const FUSE_ACCESS = { allow: true, type: "c", major: 10, minor: 229, access: "rw" };
+
+function capabilities(uid: number, fuse: FuseGrant | undefined) {
+  // In a user namespace of its own: it may mount what the kernel lets anybody mount. Its root stays where it is: the engine's way to its files begins there.
+  const all =
+    fuse === undefined ? [...DEFAULT_CAPABILITIES] : [...DEFAULT_CAPABILITIES.filter((name) => name !== "CAP_SYS_CHROOT"), "CAP_SYS_ADMIN"];
   // Only root starts with them in hand; others could gain them through file capabilities alone, which noNewPrivileges forbids.
   const inHand = uid === 0 ? all : [];
   return { bounding: all, permitted: inHand, effective: inHand, inheritable: [], ambient: [] };
@@ -125,6 +133,9 @@ function mounts(input: SpecInput) {
     },
     { destination: "/dev/shm", type: "tmpfs", source: "shm", options: [...quiet, "mode=1777", "size=65536k"] },
     { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: quiet },
+    ...(input.fuse === undefined
+      ? []
+      : [{ destination: "/dev/fuse", type: "bind", source: input.fuse.device, options: ["bind", "nosuid", "noexec"] }]),
     { destination: "/sys", type: "sysfs", source: "sysfs", options: [...quiet, "ro"] },
     ...input.binds.map(({ source, target }) => ({ destination: target, type: "bind", source, options: ["bind", "nosuid", "nodev"] })),
     { destination: "/.longshore", type: "bind", source: input.shimDirectory, options: ["bind", "ro", "nosuid", "nodev"] },

@@ -14,6 +14,7 @@ import { makeFifo } from "../sys/libc.js";
 import { identify, type ProcessIdentity, signalProcess } from "../sys/process.js";
 import { IDS_PER_CONTAINER } from "../sys/user-namespace.js";
 import { type Console, createUnderConmon, type RuntimeCommand, runtime } from "./conmon.js";
+import { asksForFuse, type FuseGrant } from "./fuse.js";
 import type { IdRanges } from "./id-ranges.js";
 import { type LateCommand, lateScript } from "./late-command.js";
 import { ociSpec } from "./oci-spec.js";
@@ -42,6 +43,8 @@ export interface SandboxHost {
   /** The way out; without it a container has its loopback interface only. */
   readonly egress?: SandboxEgress;
   readonly seccomp: Record<string, unknown>;
+  /** For images that ask for it; needs `ids`. */
+  readonly fuse?: FuseGrant | undefined;
   /** Open files that each process may have; not above the host's own hard limit. */
   readonly openFiles: number;
 }
@@ -141,6 +144,7 @@ async function assemble(
       endTogether: host.cgroups.endsTogether,
       openFiles: host.openFiles,
       seccomp: host.seccomp,
+      fuse: host.fuse !== undefined && asksForFuse(root) ? host.fuse : undefined,
     });
     await writeFile(join(directory, "config.json"), JSON.stringify(spec));
     const pid = await createUnderConmon({

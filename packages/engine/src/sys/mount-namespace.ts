@@ -13,6 +13,8 @@ const MOUNT_POINT = "/run/longshore/mounts";
 const HYBRID_CGROUP2 = "/sys/fs/cgroup/unified";
 
 const mount = libcFunction("int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)");
+const makeNode = libcFunction("int mknod(const char *path, unsigned int mode, unsigned long device)");
+const S_IFCHR = 0o020000;
 
 let entered = false;
 
@@ -31,6 +33,14 @@ export function enterPrivateMountNamespace(): void {
   if (mount("none", MOUNT_POINT, "tmpfs", 0, "mode=711,size=64k") !== 0) throw new SystemCallError("mount", MOUNT_POINT);
   protectNullDevice();
   entered = true;
+}
+
+/** A device that anybody may open who gets to see it, for containers; its name is passable as {@link passableName} is. */
+export function deviceNode(name: string, major: number, minor: number): string {
+  const path = join(MOUNT_POINT, name);
+  if (!existsSync(path) && makeNode(path, S_IFCHR, (major << 8) | minor) !== 0) throw new SystemCallError("mknod", path);
+  chmodSync(path, 0o666);
+  return path;
 }
 
 /**
