@@ -19,11 +19,17 @@ export function debianKernel(meta) {
 
 /** `linux-image-amd64` is an empty package that depends on the newest version's. */
 function packageOf(meta) {
-  const { stdout } = run("apt-cache", ["depends", "--important", meta]);
-  const name = /Depends: (linux-image-\d\S*)/.exec(stdout)?.[1];
-  if (name === undefined)
-    throw new Error(`The package sources of this machine have no ${meta}. Run "apt-get update", or name another kernel.`);
+  const known = dependencyOf(meta);
+  if (known !== undefined) return known;
+  run("apt-get", ["update", "-qq"]);
+  const name = dependencyOf(meta);
+  if (name === undefined) throw new Error(`The package sources of this machine have no ${meta}; name another --kernel.`);
   return name;
+}
+
+function dependencyOf(meta) {
+  const { stdout } = spawnSync("apt-cache", ["depends", "--important", meta], { encoding: "utf8" });
+  return /Depends: (linux-image-\d\S*)/.exec(stdout)?.[1];
 }
 
 function unpack(name, directory) {

@@ -3,10 +3,10 @@ import { spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 
 /**
- * Boots and waits until the machine switches itself off. Its console goes to `output`. Resolves with true, or with false when the deadline has
- * passed and the machine was killed.
+ * Boots and waits until the machine switches itself off. Its console goes to `output`. Resolves with true, or with false when `signal` was aborted and
+ * the machine killed.
  */
-export async function boot({ kernel, initramfs, disk, shared, parameters, deadlineMs, output }) {
+export async function boot({ kernel, initramfs, disk, shared, parameters, signal, output }) {
   // A guest of some other virtual machine may have the device without the processor's help.
   const virtualized = existsSync("/dev/kvm") && /\b(vmx|svm)\b/.test(readFileSync("/proc/cpuinfo", "utf8"));
   // The kernel hands words of this form to its first program.
@@ -37,11 +37,11 @@ export async function boot({ kernel, initramfs, disk, shared, parameters, deadli
   // Emulation takes all the time it can get: everything else on this machine goes first.
   const child = spawn("nice", ["-n", "10", "qemu-system-x86_64", ...args], { stdio: ["ignore", "pipe", "inherit"] });
   child.stdout.pipe(output, { end: false });
-  const timer = setTimeout(() => child.kill("SIGKILL"), deadlineMs);
-  const [code, signal] = await new Promise((resolve, reject) => {
+  signal.addEventListener("abort", () => child.kill("SIGKILL"), { once: true });
+  const [code, killed] = await new Promise((resolve, reject) => {
     child.once("error", reject);
     child.once("close", (...end) => resolve(end));
-  }).finally(() => clearTimeout(timer));
-  if (code !== 0 && signal === null) throw new Error(`qemu ended with ${code}; its reason is above.`);
-  return signal === null;
+  });
+  if (code !== 0 && killed === null) throw new Error(`qemu ended with ${code}; its reason is above.`);
+  return killed === null;
 }

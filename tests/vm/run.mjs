@@ -40,6 +40,9 @@ const { debianKernel } = await import("./kernel.mjs");
 const { makeInitramfs } = await import("./initramfs.mjs");
 const { boot } = await import("./machine.mjs");
 
+// Neither a signal, which may come twice, nor the end of the time leaves the machine running, or its files behind.
+const interrupted = new AbortController();
+for (const name of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(name, () => interrupted.abort());
 const work = mkdtempSync("/var/tmp/longshore-vm-");
 try {
   const kernel = debianKernel(options.kernel);
@@ -50,11 +53,11 @@ try {
     disk: makeDisk(),
     shared: share(),
     parameters: { modules_directory: kernel.modules, repository: root },
-    deadlineMs: Number(options.minutes) * 60_000,
+    signal: AbortSignal.any([interrupted.signal, AbortSignal.timeout(Number(options.minutes) * 60_000)]),
     output: process.stdout,
   });
   const code = join(work, "share/code");
-  if (!ended) console.log(`The virtual machine was ended after ${options.minutes} minutes.`);
+  if (!ended) console.log(`The virtual machine was ended${interrupted.signal.aborted ? "" : ` after ${options.minutes} minutes`}.`);
   else if (!existsSync(code)) console.log("The virtual machine ended before the command did.");
   else console.log(readFileSync(join(work, "share/last"), "utf8").trim());
   process.exitCode = ended && existsSync(code) ? Number(readFileSync(code, "utf8")) : 1;
