@@ -72,7 +72,8 @@ export class OwnContainers implements Disposable {
         hint: "Send the application a request.",
       });
     }
-    const { reference } = await prepareOwn(this.#engine.parts, record.own.image);
+    // Not by its name, which may be another image's by now.
+    const { reference } = await prepareOwn(this.#engine.parts, record.imageDigest);
     return await this.#make(record.name, reference, record.own);
   }
 
