@@ -85,7 +85,7 @@ export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new LongshoreError("INVALID_INPUT", "The request's body is not JSON.", { cause });
+    throw new LongshoreError("INVALID_INPUT", "The request has something that is not JSON.", { cause });
   }
 }
 

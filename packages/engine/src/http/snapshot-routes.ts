@@ -6,7 +6,7 @@ import type { RestoreRequest } from "../snapshot/restore-request.js";
 import { usedBy } from "../snapshot/snapshots.js";
 import { HELPER_ID, helperBody, type VolumeView } from "../snapshot/volumes.js";
 import type { TenantHost } from "../tenant/tenant-host.js";
-import type { Exchange, Route } from "./router.js";
+import { type Exchange, parseJson, type Route } from "./router.js";
 
 const volumeBody = z.object({ Name: z.string(), Labels: z.record(z.string(), z.string()).nullish() });
 const filters = z.object({ name: z.array(z.string()).optional() });
@@ -56,7 +56,7 @@ function volumeRoutes({ parts: { snapshots } }: ContainerEngine, tenant: TenantH
       method: "GET",
       path: /^\/volumes$/,
       handle: ({ query }) => {
-        const { name } = checked(filters, JSON.parse(query.get("filters") || "{}"), "The filters are wrong");
+        const { name } = checked(filters, parseJson(query.get("filters") || "{}"), "The filters are wrong");
         const shown = volumes()
           .list()
           .filter((volume) => name === undefined || name.some((part) => volume.name.includes(part)));

@@ -65,8 +65,11 @@ export class TenantHost implements AsyncDisposable {
     return instance;
   }
 
-  /** Opens the door of a container; with `port`, the one it had before. */
+  /** Opens the door of a container; with `port`, the one it had before. Errors: `INVALID_INPUT` for what is no container's name. */
   async openIngress(name: string, port = 0): Promise<Ingress> {
+    // Names become names of files.
+    if (splitContainerName(name) === undefined)
+      throw new LongshoreError("INVALID_INPUT", `"${name}" is not the name of a Durable Object's container.`);
     const existing = this.ingresses.get(name);
     if (existing !== undefined) return existing;
     const ingress = await Ingress.listen(port, {
