@@ -1,6 +1,7 @@
 // `npm run setup`: everything a fresh Debian or Ubuntu machine needs, said before it is installed. Safe to run again.
 import { spawnSync } from "node:child_process";
-import { accessSync, constants, existsSync, readFileSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -36,6 +37,28 @@ npmPackages(".", "the npm packages named in package-lock.json");
 // Only the tests drive it; the demo does without.
 if (process.argv.includes("--tests")) npmPackages("tests/wrangler-latest", "the newest wrangler, with a Node.js that it accepts");
 debianPackages();
+if (process.argv.includes("--tests") && !onPath("docker")) dockerCommand();
+
+/** Docker's command alone, out of its package and beside our own modules: installing the package would start a daemon. */
+function dockerCommand() {
+  const directory = "node_modules/.cache/docker";
+  if (existsSync(`${directory}/usr/bin/docker`)) return;
+  console.log("Fetching the docker command from the Debian package docker.io …");
+  mkdirSync(directory, { recursive: true });
+  const download = mkdtempSync(join(tmpdir(), "longshore-setup-"));
+  try {
+    // Newer releases have the command in a package of its own.
+    const name = spawnSync("apt-cache", ["show", "docker-cli"]).status === 0 ? "docker-cli" : "docker.io";
+    run("apt-get", ["update", "-qq"]);
+    // As root: apt's own user may not be let in here.
+    run("apt-get", ["download", "-qq", "-o", "APT::Sandbox::User=root", name], process.env, download);
+    const [file] = readdirSync(download);
+    // The daemon in the same package is three times its size.
+    run("sh", ["-c", 'dpkg --fsys-tarfile "$1" | tar -x -C "$2" ./usr/bin/docker', "sh", join(download, file ?? ""), directory]);
+  } finally {
+    rmSync(download, { recursive: true, force: true });
+  }
+}
 
 /** Installs what a lock file names, unless that is there already. */
 function npmPackages(directory, what) {
@@ -83,8 +106,8 @@ function onPath(program) {
     });
 }
 
-function run(command, args, env = process.env) {
-  const { status } = spawnSync(command, args, { stdio: ["ignore", "inherit", "inherit"], env });
+function run(command, args, env = process.env, cwd = process.cwd()) {
+  const { status } = spawnSync(command, args, { stdio: ["ignore", "inherit", "inherit"], env, cwd });
   if (status !== 0) fail(`"${command} ${args.join(" ")}" failed. Its output is above.`);
 }
 

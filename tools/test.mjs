@@ -20,6 +20,9 @@ const words = process.argv.slice(2).filter((word) => !word.startsWith("-"));
 if (!process.argv.includes("--no-setup")) step(process.execPath, ["tools/setup.mjs", "--tests"]);
 if (!process.argv.includes("--no-build")) step(process.execPath, ["node_modules/typescript/bin/tsc", "-b"]);
 
+// Where set-up puts Docker's command on a machine that has none.
+process.env.PATH = `${process.env.PATH}:${join(root, "node_modules/.cache/docker/usr/bin")}`;
+
 const files = [...testFiles("packages"), ...testFiles("tests")]
   .filter((file) => words.length === 0 || words.some((word) => file.includes(word)))
   .sort();

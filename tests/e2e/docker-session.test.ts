@@ -7,7 +7,6 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { after } from "node:test";
 import { baseEnvironment, type Finished, type Platform, platformSuite, run } from "@longshore/testkit";
-import { dockerCommand } from "./docker-command.js";
 import { Terminal } from "./terminal.js";
 
 const DEADLINE_MS = 60_000;
@@ -28,7 +27,7 @@ class Docker {
   }
 
   async try(...args: string[]): Promise<Finished> {
-    return await run(dockerCommand, args, { env: this.env, deadlineMs: DEADLINE_MS });
+    return await run("docker", args, { env: this.env, deadlineMs: DEADLINE_MS });
   }
 
   /** Its standard output, without the last newline. Throws when it fails. */
@@ -40,7 +39,7 @@ class Docker {
 
   /** With something on its standard input. */
   async fed(input: Buffer | string, ...args: string[]): Promise<string> {
-    const child = spawn(dockerCommand, args, { env: this.env, stdio: ["pipe", "pipe", "pipe"], timeout: DEADLINE_MS });
+    const child = spawn("docker", args, { env: this.env, stdio: ["pipe", "pipe", "pipe"], timeout: DEADLINE_MS });
     child.stdin.end(input);
     const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
     assert.equal(code, 0, `docker ${args.join(" ")}: ${stdout}${stderr}`);
@@ -148,14 +147,14 @@ test("run and exec in the foreground: exit codes, input, both outputs, and termi
   assert.equal(await docker.fed("", "run", "--rm", "site:1", "sh", "-c", "yes 0123456789abcde | head -n 100000 | cat | wc -c"), "1600000");
   // Far more than the log keeps.
   assert.equal((await docker.do("run", "--rm", "site:1", "seq", "1", "4000000")).length, 30_888_895);
-  await using terminal = new Terminal([dockerCommand, "run", "--rm", "-it", "--name", "shell", "site:1", "sh"], {
+  await using terminal = new Terminal(["docker", "run", "--rm", "-it", "--name", "shell", "site:1", "sh"], {
     cwd: directory,
     env: docker.env,
   });
   await terminal.shows(/\/ # /);
   terminal.press("stty size; tty; echo is-$((6*7))\r");
   await terminal.shows(/\/dev\/pts\/0[\s\S]*is-42/);
-  await using second = new Terminal([dockerCommand, "exec", "-it", "shell", "sh", "-c", "tty; read x; echo got-$x; exit 5"], {
+  await using second = new Terminal(["docker", "exec", "-it", "shell", "sh", "-c", "tty; read x; echo got-$x; exit 5"], {
     cwd: directory,
     env: docker.env,
   });
@@ -173,7 +172,7 @@ test("run and exec in the foreground: exit codes, input, both outputs, and termi
   assert.equal(await docker.do("ps", "-aq"), "");
 });
 
-test("save elsewhere, load, tag, pull, rmi; what does not exist here is refused by name", async (platform) => {
+test("tag, rmi, pull; what containers here do not have is refused by name", async (platform) => {
   const docker = await Docker.of(platform);
   await docker.do("tag", "site:1", "other/name:2");
   assert.match(await docker.do("images", "other/name"), /other\/name +2/);

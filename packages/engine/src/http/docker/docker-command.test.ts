@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { statSync } from "node:fs";
+import { mkdtempSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { test } from "node:test";
 import { docker } from "../../testing/docker-client.js";
 import { type RunningEngine, runningEngine } from "../../testing/running-engine.js";
+import { tarOf } from "../../testing/tar-bytes.js";
 
 const absent = spawnSync("docker", ["--version"]).status === 0 ? false : "no docker command on this machine";
 
@@ -53,7 +56,6 @@ test("the docker command looks at containers and into them", { skip: absent }, a
   assert.match((await run(engine, "ps", "-a", "--format", "{{.Status}}")).stdout, /^Exited \(4\)/);
   assert.equal((await run(engine, "rm", name)).code, 0);
   assert.match((await run(engine, "inspect", name)).stderr, /No such/i);
-  assert.match((await run(engine, "run", "acc/web:1")).stderr, /started by their applications/);
 });
 
 test("a terminal through the docker command", { skip: absent }, async () => {
@@ -71,4 +73,54 @@ test("a terminal through the docker command", { skip: absent }, async () => {
   assert.match(stdout, /\/dev\/pts\/\d\r\n/);
   assert.equal(code, 5);
   assert.equal((await docker(engine.socket, "GET", "/info")).status, 404);
+});
+
+/** What `docker save` writes for an image of one empty layer. */
+function archive(name: string): Buffer {
+  const layer = tarOf({ name: "file", body: name });
+  const diffId = `sha256:${createHash("sha256").update(layer).digest("hex")}`;
+  const config = JSON.stringify({
+    architecture: "amd64",
+    os: "linux",
+    created: "2026-01-02T03:04:05Z",
+    config: { Cmd: ["/file"] },
+    rootfs: { type: "layers", diff_ids: [diffId] },
+    history: [{ created: "2026-01-02T03:04:05Z", created_by: "COPY file /" }],
+  });
+  const manifest = JSON.stringify([{ Config: "config.json", RepoTags: [name], Layers: ["layer.tar"] }]);
+  return tarOf({ name: "layer.tar", body: layer }, { name: "config.json", body: config }, { name: "manifest.json", body: manifest });
+}
+
+test("the docker command brings images here and takes them away, and is told of containers", { skip: absent }, async () => {
+  await using engine = await runningEngine();
+  writeFileSync(join(engine.directory, "image.tar"), archive("loaded:1"));
+  assert.match((await run(engine, "load", "-i", join(engine.directory, "image.tar"))).stdout, /Loaded image: loaded:1/);
+  assert.match((await run(engine, "history", "loaded:1")).stdout, /COPY file \//);
+  assert.match((await run(engine, "run", "--rm", "loaded:1")).stderr, /"\/file" is not an executable file/);
+  assert.match((await run(engine, "pull", "acc/web:1")).stdout, /Pull complete[\s\S]*Downloaded newer image for acc\/web:1/);
+  assert.match((await run(engine, "pull", "acc/web:1")).stdout, /up to date/);
+  assert.match((await run(engine, "rmi", "loaded:1")).stdout, /Untagged: loaded:1\nDeleted: sha256:/);
+  const context = mkdtempSync(join(engine.directory, "context-"));
+  writeFileSync(join(context, "Dockerfile"), "FROM acc/web:1\n");
+  assert.match((await run(engine, "build", context)).stderr, /builds no images/);
+
+  const events = spawn("docker", ["events", "--format", "{{.Action}} {{.Actor.Attributes.name}}"], {
+    env: { PATH: process.env.PATH, HOME: engine.directory, DOCKER_HOST: `unix://${engine.open.directories.dockerSocket}` },
+    stdio: ["ignore", "pipe", "inherit"],
+    timeout: 20_000,
+  });
+  const ended = once(events, "close");
+  let told = "";
+  events.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+    told += chunk;
+    if (told.includes("destroy")) events.kill();
+  });
+  const deadline = Date.now() + 10_000;
+  while (engine.open.engine.forgotten.size === 0) {
+    assert.ok(Date.now() < deadline, "the events are not asked for");
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  assert.equal((await run(engine, "run", "--rm", "--name", "short", "acc/web:1", "echo")).code, 0);
+  await ended;
+  assert.equal(told, "create short\ndie short\ndestroy short\n");
 });

@@ -1,5 +1,6 @@
 import { LongshoreError } from "@longshore/contract";
 import type { LayerProgress } from "../../image/local/copy-image.js";
+import { familiarName } from "../../image/local/name.js";
 import { namesRegistry } from "../../image/registry/reference.js";
 import type { Route } from "../router.js";
 import type { ImageParts } from "./known-images.js";
@@ -19,7 +20,8 @@ export function pullRoute(parts: ImageParts): Route {
     path: /^\/images\/create$/,
     handle: async ({ query, request, response }) => {
       request.resume();
-      const image = query.get("fromImage") ?? "";
+      // Newer clients write Docker Hub's host out, older ones leave it off: either way it may be a name of the installation's own registry.
+      const image = familiarName(query.get("fromImage") ?? "");
       if (image === "")
         throw new LongshoreError("UNSUPPORTED", "Images are not made from an archive of files here.", {
           hint: "Use docker load or docker build.",

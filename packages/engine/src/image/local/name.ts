@@ -1,6 +1,12 @@
 import { LongshoreError } from "@longshore/contract";
 
 const HUB = /^(?:index\.)?docker\.io\/(?:library\/)?/;
+
+/** Docker Hub's names as the `docker` command shows them; others as they are. */
+export function familiarName(text: string): string {
+  return text.replace(HUB, "");
+}
+
 const NAME = /^([A-Za-z0-9][A-Za-z0-9.-]*(?::\d{1,5})?\/)?[a-z0-9]+(?:(?:[._/]|__|-+)[a-z0-9]+)*$/;
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/;
 const MAX_NAME = 255;
@@ -10,7 +16,7 @@ const MAX_NAME = 255;
  * writes them. Errors: `INVALID_INPUT`.
  */
 export function localName(text: string): string {
-  const short = text.replace(HUB, "");
+  const short = familiarName(text);
   const colon = short.indexOf(":", short.lastIndexOf("/") + 1);
   const name = colon < 0 ? short : short.slice(0, colon);
   const tag = colon < 0 ? "latest" : short.slice(colon + 1);
