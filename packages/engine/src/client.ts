@@ -1,4 +1,5 @@
 import {
+  type EgressUsage,
   type Engine,
   type ErrorCode,
   type ExitReason,
@@ -9,6 +10,7 @@ import {
   LongshoreError,
   STATUS_OF_CODE,
   type Tenant,
+  type UsageSource,
 } from "@longshore/contract";
 import { Client } from "undici";
 import { LineCutter } from "./log/lines.js";
@@ -17,7 +19,7 @@ import { LineCutter } from "./log/lines.js";
 const REQUEST_DEADLINE_MS = 20 * 60_000;
 
 /** The engine of this machine, over its admin socket. Errors keep their codes; an engine that is away is `UNAVAILABLE`. */
-export class EngineClient implements Engine, LogSource {
+export class EngineClient implements Engine, LogSource, UsageSource {
   readonly #socket: string;
   readonly #tenantSocket: (tenant: string) => string;
 
@@ -60,6 +62,10 @@ export class EngineClient implements Engine, LogSource {
 
   async logs(id: string, tail: number): Promise<string[]> {
     return (await this.#request("GET", `/instances/${id}/logs?tail=${tail}`)) as string[];
+  }
+
+  async egressUsage(): Promise<EgressUsage[]> {
+    return (await this.#request("GET", "/egress")) as EgressUsage[];
   }
 
   async *readLogs(query: LogQuery, signal?: AbortSignal): AsyncGenerator<LogLine> {

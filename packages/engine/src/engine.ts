@@ -1,4 +1,5 @@
 import {
+  type EgressUsage,
   type Engine,
   type ExitReason,
   type InstanceInfo,
@@ -8,6 +9,7 @@ import {
   LongshoreError,
   type Tenant,
   toLongshoreError,
+  type UsageSource,
 } from "@longshore/contract";
 import type { EngineDirectories } from "./directories.js";
 import type { Caller } from "./egress/connection.js";
@@ -62,7 +64,7 @@ const SHUTDOWN_GRACE_MS = 3_000;
  * The containers of one host. The kernel and the records are the truth; everything here can be rebuilt from them (recovery.ts).
  * Tenants are kept by {@link TenantHost}s, which call in here.
  */
-export class ContainerEngine implements Engine, LogSource {
+export class ContainerEngine implements Engine, LogSource, UsageSource {
   readonly parts: EngineParts;
   readonly tenants = new Map<string, TenantHost>();
   readonly byId = new Map<string, Instance>();
@@ -132,6 +134,10 @@ export class ContainerEngine implements Engine, LogSource {
 
   readLogs(query: LogQuery, signal?: AbortSignal): AsyncIterable<LogLine> {
     return applicationLog(this, query, signal);
+  }
+
+  async egressUsage(): Promise<EgressUsage[]> {
+    return [...this.tenants.values()].map(({ config, egress }) => ({ tenant: config.id, ...egress.traffic.counts }));
   }
 
   socketPath(tenant: string): string {

@@ -7,6 +7,7 @@ import { couple } from "./couple.js";
 import { type Protocol, recognize, SNIFF_BYTES } from "./first-bytes.js";
 import type { EgressPolicy } from "./policy.js";
 import { type EgressRules, mayIntercept } from "./rules.js";
+import type { Way } from "./traffic.js";
 import { askWorker, type Tunnel } from "./worker-tunnel.js";
 
 /** On these ports the client speaks first, so it is waited for. */
@@ -25,6 +26,8 @@ export interface Caller {
   rules(): EgressRules | undefined;
   /** Key and certificate for a host's name or address, signed by the application's authority. */
   leaf(host: string): Promise<KeyAndCertificate>;
+  /** Called once for a connection that is let through. */
+  goes(socket: Socket, way: Way): void;
 }
 
 /**
@@ -36,17 +39,19 @@ export async function handleConnection(client: Socket, caller: Caller, policy: E
   const { localAddress = "", localPort = 0 } = client;
   const rules = caller.rules();
   if (rules === undefined) return deny(client);
-  if (rules.allowHostnames.length === 0) return await goOut(client, rules, policy);
+  if (rules.allowHostnames.length === 0) return await goOut(client, caller, rules, policy);
   const protocol = await firstBytes(client, CLIENT_FIRST_PORTS.has(localPort) ? CLIENT_FIRST_MS : SILENCE_MS);
   if (client.destroyed) return;
   const hostname = protocol.kind === "other" ? undefined : protocol.hostname;
-  if (!mayIntercept(rules, hostname)) return await goOut(client, rules, policy);
+  if (!mayIntercept(rules, hostname)) return await goOut(client, caller, rules, policy);
   const tunnel = await askInTime(client, caller, policy, protocol);
   if (client.destroyed) return void tunnel.socket.destroy();
   if (tunnel.status !== 200 && tunnel.status !== 202) {
     tunnel.socket.destroy();
     return deny(client);
   }
+  // With 202 workerd passes the bytes on to a Worker, or dials out itself; it does not say which.
+  caller.goes(client, tunnel.status === 202 && caller.rules()?.internet === true ? "internet" : "workers");
   if (tunnel.head.length > 0) tunnel.socket.unshift(tunnel.head);
   if (tunnel.status === 200 && protocol.kind === "tls") await terminate(client, tunnel.socket, caller, hostname ?? localAddress);
   else couple(client, tunnel.socket);
@@ -57,7 +62,7 @@ export function deny(client: Socket): void {
   client.resetAndDestroy();
 }
 
-async function goOut(client: Socket, rules: EgressRules, policy: EgressPolicy): Promise<void> {
+async function goOut(client: Socket, caller: Caller, rules: EgressRules, policy: EgressPolicy): Promise<void> {
   const { localAddress = "", localPort = 0 } = client;
   if (!rules.internet || !policy.permits(localAddress)) return deny(client);
   const upstream = connect({ host: localAddress, port: localPort, allowHalfOpen: true, noDelay: true });
@@ -68,6 +73,7 @@ async function goOut(client: Socket, rules: EgressRules, policy: EgressPolicy): 
     upstream.destroy();
     return deny(client);
   }
+  caller.goes(client, "internet");
   couple(client, upstream);
 }
 

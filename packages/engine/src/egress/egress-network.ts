@@ -45,6 +45,7 @@ export class EgressNetwork implements Disposable {
   readonly #byAddress = new Map<string, string>();
   readonly #connections = new Map<string, Set<Socket>>();
   readonly #queries = new Map<string, number>();
+  readonly #tenants = new Map<string, TenantEgress>();
   #hub: Hub | undefined;
   #quietUntil = 0;
 
@@ -66,7 +67,9 @@ export class EgressNetwork implements Disposable {
   }
 
   async openTenant(id: string): Promise<TenantEgress> {
-    return await TenantEgress.open(join(this.#options.directory, id), id);
+    const tenant = await TenantEgress.open(join(this.#options.directory, id), id);
+    this.#tenants.set(id, tenant);
+    return tenant;
   }
 
   /** What a container finds in `/etc/resolv.conf`. */
@@ -100,6 +103,7 @@ export class EgressNetwork implements Disposable {
   /** Ends every connection and the hub. */
   [Symbol.dispose](): void {
     for (const sockets of this.#connections.values()) for (const socket of sockets) socket.destroy();
+    for (const tenant of this.#tenants.values()) tenant[Symbol.dispose]();
     this.#hub?.[Symbol.dispose]();
   }
 

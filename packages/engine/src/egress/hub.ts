@@ -26,6 +26,8 @@ import {
 import { DNS_PORT, FROM_CONTAINER, hubRules, OTHER_DNS_PORT, TRANSPARENT_PORT } from "./hub-rules.js";
 import { addressBytes, GATEWAY, type Place } from "./place.js";
 
+/** All containers share the listeners: room for the burst of one beside the others. */
+const BACKLOG = 4096;
 const LOOPBACK = 1;
 /** The container's end of its cable; crun makes its loopback interface the first. */
 const CONTAINER_INTERFACE = 2;
@@ -155,7 +157,7 @@ export class Hub implements Disposable {
       const fd = this.#namespace.visit(() => boundSocket(tcp));
       const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, (socket) => traffic.connection(socket));
       server.on("error", (error) => traffic.failed(error));
-      server.listen({ fd });
+      server.listen({ fd }, BACKLOG);
       this.#servers.push(server);
 
       for (const port of family === AF_INET ? [DNS_PORT, OTHER_DNS_PORT] : [OTHER_DNS_PORT]) {

@@ -4,6 +4,7 @@ import { CertificateAuthority } from "./certificate-authority.js";
 import type { Caller } from "./connection.js";
 import { type EgressRules, mergeRules } from "./rules.js";
 import { RulesStore } from "./rules-store.js";
+import { Traffic } from "./traffic.js";
 
 /** One application's outbound side: its containers' rules, and the authority that signs for the hosts they speak TLS to. Both are durable. */
 export class TenantEgress {
@@ -12,9 +13,13 @@ export class TenantEgress {
   readonly authority: CertificateAuthority;
   readonly #store: RulesStore;
   readonly #rules: Map<string, EgressRules>;
+  /** What its containers send and receive. */
+  readonly traffic: Traffic;
+  #deleted = false;
 
   private constructor(directory: string, authority: CertificateAuthority) {
     this.#directory = directory;
+    this.traffic = Traffic.open(join(directory, "traffic.json"));
     this.authority = authority;
     this.#store = new RulesStore(join(directory, "rules"));
     this.#rules = this.#store.readAll();
@@ -26,7 +31,11 @@ export class TenantEgress {
 
   /** A container's connections as they are to be treated, from now on and as rules change. */
   caller(container: string): Caller {
-    return { rules: () => this.#rules.get(container), leaf: (host) => this.authority.leaf(host) };
+    return {
+      rules: () => this.#rules.get(container),
+      leaf: (host) => this.authority.leaf(host),
+      goes: (socket, way) => this.traffic.count(socket, way),
+    };
   }
 
   /** Takes a `PUT /egress` for a container. Durable when it returns. Errors: `INVALID_INPUT`. */
@@ -43,9 +52,16 @@ export class TenantEgress {
     if (this.#rules.delete(container)) this.#store.remove(container);
   }
 
+  /** Saves what has been counted. */
+  [Symbol.dispose](): void {
+    if (!this.#deleted) this.traffic[Symbol.dispose]();
+  }
+
   /** Removes all that is kept of the application. */
   delete(): void {
     this.#rules.clear();
+    this.#deleted = true;
+    this.traffic[Symbol.dispose]();
     rmSync(this.#directory, { recursive: true, force: true });
   }
 }

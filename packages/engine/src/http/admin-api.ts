@@ -1,4 +1,4 @@
-import type { Engine, ExitReason, LogQuery, LogSource, Tenant } from "@longshore/contract";
+import type { Engine, ExitReason, LogQuery, LogSource, Tenant, UsageSource } from "@longshore/contract";
 import type { Answer, Exchange, Route } from "./router.js";
 import { writeTo } from "./write.js";
 
@@ -6,7 +6,7 @@ import { writeTo } from "./write.js";
  * The engine as the server on the same machine calls it: the {@link Engine} interface over a unix socket that only root and the server can open.
  * Its callers are ours, so bodies are taken at their word.
  */
-export function adminRoutes(engine: Engine & LogSource): Route[] {
+export function adminRoutes(engine: Engine & LogSource & UsageSource): Route[] {
   return [
     {
       method: "PUT",
@@ -67,6 +67,7 @@ export function adminRoutes(engine: Engine & LogSource): Route[] {
         return { status: 204 };
       },
     },
+    { method: "GET", path: /^\/egress$/, handle: async () => ({ status: 200, body: await engine.egressUsage() }) },
     { method: "GET", path: /^\/logs$/, handle: async (exchange) => await sendLines(engine, exchange) },
     {
       method: "GET",

@@ -5,12 +5,14 @@ import { createServer as createTcpServer, type Socket } from "node:net";
 import { decode, encode } from "dns-packet";
 import { addressBytes } from "../egress/place.js";
 import { NetworkNamespace } from "../network/namespace.js";
-import { AF_INET } from "../sys/libc.js";
+import { AF_INET, AF_INET6 } from "../sys/libc.js";
 import { boundSocket } from "../sys/listening-socket.js";
 
 /** The address of the test's host on its Internet, and that of everything on it. */
 export const HOST_ADDRESS = "93.184.216.1";
 export const INTERNET_ADDRESS = "93.184.216.34";
+const HOST_ADDRESS6 = "2606:2800:220:1::1";
+export const INTERNET_ADDRESS6 = "2606:2800:220:1::34";
 
 /** A network namespace with a public address, connected to the host's (private-host.ts): the Internet, as far as a test goes. */
 export class TestInternet implements AsyncDisposable {
@@ -38,6 +40,9 @@ export class TestInternet implements AsyncDisposable {
     inside("address", "add", `${INTERNET_ADDRESS}/24`, "dev", "host");
     inside("link", "set", "host", "up");
     ip("route", "add", "default", "via", INTERNET_ADDRESS);
+    ip("address", "add", `${HOST_ADDRESS6}/64`, "dev", "wan", "nodad");
+    inside("address", "add", `${INTERNET_ADDRESS6}/64`, "dev", "host", "nodad");
+    ip("-6", "route", "add", "default", "via", INTERNET_ADDRESS6);
     return new TestInternet(holder, NetworkNamespace.ofProcess(Number(holder.pid)));
   }
 
@@ -50,10 +55,26 @@ export class TestInternet implements AsyncDisposable {
     });
   }
 
+  /** By IPv4 and IPv6. */
   tcp(port: number, handler: (socket: Socket) => void): void {
-    const server = createTcpServer(handler);
-    server.listen({ fd: this.#socket("tcp", port) });
-    this.#closers.push(() => server.close());
+    for (const family of [AF_INET, AF_INET6]) {
+      const server = createTcpServer(handler);
+      server.listen({ fd: this.#socket("tcp", port, family) });
+      this.#closers.push(() => server.close());
+    }
+  }
+
+  /** Answers every datagram with itself. Returns those that came. */
+  echo(port: number): Buffer[] {
+    const arrived: Buffer[] = [];
+    const socket = createSocket("udp4");
+    socket.on("message", (message, from) => {
+      arrived.push(message);
+      socket.send(message, from.port, from.address);
+    });
+    socket.bind({ fd: this.#socket("udp", port) });
+    this.#closers.push(() => socket.close());
+    return arrived;
   }
 
   /** A resolver that knows these names; all others do not exist. Returns the names it was asked for. */
@@ -84,7 +105,8 @@ export class TestInternet implements AsyncDisposable {
     await ended;
   }
 
-  #socket(kind: "tcp" | "udp", port: number): number {
-    return this.#namespace.visit(() => boundSocket({ family: AF_INET, kind, address: addressBytes("0.0.0.0"), port, transparent: false }));
+  #socket(kind: "tcp" | "udp", port: number, family = AF_INET): number {
+    const address = addressBytes(family === AF_INET6 ? "::0" : "0.0.0.0");
+    return this.#namespace.visit(() => boundSocket({ family, kind, address, port, transparent: false }));
   }
 }
