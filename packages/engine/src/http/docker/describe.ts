@@ -54,7 +54,9 @@ function statusText({ status, record }: Instance, now: number): string {
   if (status === "created") return "Created";
   const { exit } = record;
   if (exit !== undefined) return `Exited (${exit.code}) ${age(now - Date.parse(exit.at))} ago, ${exit.reason}`;
-  return `Up ${age(now - Date.parse(record.startedAt ?? record.createdAt))}${status === "running" ? "" : ` (${status})`}`;
+  // Of an own container nobody says that it is to open a port.
+  const up = status === "running" || (status === "starting" && record.own !== undefined);
+  return `Up ${age(now - Date.parse(record.startedAt ?? record.createdAt))}${up ? "" : ` (${status})`}`;
 }
 
 function age(ms: number): string {

@@ -87,6 +87,8 @@ async function history(parts: ImageParts, image: KnownImage) {
     Size: empty_layer === true ? 0 : (sizes.shift() ?? 0),
     Tags: null as readonly string[] | null,
   }));
+  // Some builders leave the history out: then the layers are all there is to tell.
+  for (const size of sizes) steps.push({ Id: "<missing>", Created: 0, CreatedBy: "", Comment: "", Size: size, Tags: null });
   const [newest, ...older] = steps.reverse();
   return newest === undefined ? [] : [{ ...newest, Id: image.digest, Tags: image.names }, ...older];
 }

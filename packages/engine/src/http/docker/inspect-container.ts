@@ -13,7 +13,7 @@ export function details(engine: ContainerEngine, own: OwnContainers, instance: I
   const { record } = instance;
   const { State, ...rest } = inspect(instance);
   const [program = "", ...args] = record.argv;
-  const { run } = { run: record.own };
+  const run = record.own;
   return {
     ...rest,
     Name: `/${friendlyName(engine, instance)}`,
