@@ -22,6 +22,7 @@ export class DevSessions implements Disposable {
   readonly #engine: ContainerEngine;
   readonly #timer: NodeJS.Timeout;
   readonly #connections = new WeakMap<Socket, string>();
+  #closed = false;
   #changing: Promise<unknown> = Promise.resolve();
 
   constructor(engine: ContainerEngine) {
@@ -72,6 +73,8 @@ export class DevSessions implements Disposable {
 
   /** Removes the sessions whose process has ended. */
   async sweep(): Promise<void> {
+    // Whoever closes the engine decides what becomes of the containers; the next one looks again.
+    if (this.#closed) return;
     const ended = [...this.#engine.tenants.keys()].filter((id) => {
       const keeper = keeperOf(id);
       return keeper !== undefined && !isAlive(keeper);
@@ -84,6 +87,7 @@ export class DevSessions implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#closed = true;
     clearInterval(this.#timer);
   }
 

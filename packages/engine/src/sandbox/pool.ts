@@ -77,8 +77,10 @@ export class SandboxPool {
   async close(): Promise<void> {
     this.#closed = true;
     await this.filled();
-    await Promise.all([...this.#ready.values()].flat().map((sandbox) => this.#actions.remove(sandbox)));
+    const left = [...this.#ready.values()].flat();
+    // At once: nobody else may find them and remove them a second time.
     this.#ready.clear();
+    await Promise.all(left.map((sandbox) => this.#actions.remove(sandbox)));
   }
 
   #refillLater(): void {

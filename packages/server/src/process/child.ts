@@ -1,3 +1,4 @@
+import { rmSync } from "node:fs";
 import { toLongshoreError } from "@longshore/contract";
 import { log } from "../log.js";
 import type { FromChild, Start, ToChild } from "./messages.js";
@@ -18,13 +19,13 @@ export interface Service {
  */
 export function runChild(name: string, start: (start: Start) => Promise<Service>): void {
   let service: Promise<Service> | undefined;
-  let passing = false;
+  let passing: Start | undefined;
   // The terminal's Ctrl-C goes to every process of the group; only `up` decides what it means.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => log.info(`${name}: ${signal} is left to "up"`));
-  process.on("disconnect", () => (passing ? void end(name, service) : process.exit(0)));
+  process.on("disconnect", () => (passing === undefined ? process.exit(0) : void end(name, service, passing.runDirectory)));
   process.on("message", (message: ToChild) => {
     if (message.kind === "start") {
-      passing = message.start.passing === true;
+      if (message.start.passing === true) passing = message.start;
       service = start(message.start);
       service.then(
         ({ facts }) => tell({ kind: "ready", facts }),
@@ -42,9 +43,11 @@ export function runChild(name: string, start: (start: Start) => Promise<Service>
   });
 }
 
-async function end(name: string, service: Promise<Service> | undefined): Promise<void> {
+/** `directory` is removed with what was started, where nobody else is there to do it. */
+async function end(name: string, service: Promise<Service> | undefined, directory?: string): Promise<void> {
   try {
     await (await service)?.stop();
+    if (directory !== undefined) rmSync(directory, { recursive: true, force: true });
     process.exit(0);
   } catch (error) {
     log.error(`${name}: stopping failed`, { error: String(error) });
