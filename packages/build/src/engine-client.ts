@@ -57,10 +57,17 @@ export async function removeEngineImage(socket: string, name: string): Promise<v
   if (response !== undefined && response.status >= 300 && response.status !== 404) throw failure(response, `remove the image ${name}`);
 }
 
-/** Bytes of a blob that the engine has; `undefined` when it does not. Errors: `UNAVAILABLE`. */
-export async function blobSize(socket: string, digest: string): Promise<number | undefined> {
-  const response = await ask(socket, "HEAD", `/longshore/blobs/${digest}`);
-  return response?.status === 200 ? Number(response.headers["content-length"]) : undefined;
+/** A blob as an image's manifest names it. */
+export interface BlobDescriptor {
+  readonly mediaType: string;
+  readonly digest: string;
+  readonly size: number;
+}
+
+/** How the engine has a layer, by the digest of its plain bytes; `undefined` when it does not. Errors: `UNAVAILABLE`. */
+export async function engineLayer(socket: string, diffId: string): Promise<BlobDescriptor | undefined> {
+  const response = await ask(socket, "GET", `/longshore/layers/${diffId}`);
+  return response?.status === 200 ? (JSON.parse(response.body.toString("utf8")) as BlobDescriptor) : undefined;
 }
 
 /** Errors: `UNAVAILABLE` when no engine answers on the socket. */

@@ -254,3 +254,10 @@ test("a build that is killed leaves no process or mount, and the next one sweeps
   assert.equal((await build("after:1", "FROM busybox\nRUN true\n")).code, 0);
   await assertNothingLeft();
 });
+
+test("what wrangler pulls to intercept outbound traffic with is not pulled, and nothing is asked of a network", async () => {
+  const wranglers = `cloudflare/proxy-everything:3cb1195@sha256:${"0".repeat(64)}`;
+  assert.equal((await docker(["pull", wranglers, "--platform", "linux/amd64"])).code, 0);
+  const named = "registry.example:5000/interceptor:1";
+  assert.equal((await docker(["pull", named], "", { MINIFLARE_CONTAINER_EGRESS_IMAGE: named })).code, 0);
+});

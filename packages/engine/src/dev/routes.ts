@@ -115,12 +115,12 @@ function sharedRoutes(engine: ContainerEngine): Route[] {
     },
     {
       // Not Docker's: the build command leaves out of an archive what is here.
-      method: "HEAD",
-      path: /^\/longshore\/blobs\/(sha256:[0-9a-f]{64})$/,
-      handle: async ({ parameters: [digest = ""], response }) => {
-        const size = await engine.parts.localImages.blobSize(digest);
-        response.writeHead(size === undefined ? 404 : 200, { "content-length": size ?? 0 }).end();
-        return { status: 200 };
+      method: "GET",
+      path: /^\/longshore\/layers\/(sha256:[0-9a-f]{64})$/,
+      handle: async ({ parameters: [diffId = ""] }) => {
+        const layer = await engine.parts.localImages.layer(diffId);
+        if (layer === undefined) throw new LongshoreError("NOT_FOUND", `No local image has the layer ${diffId}.`);
+        return { status: 200, body: layer };
       },
     },
   ];

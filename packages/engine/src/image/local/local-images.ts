@@ -1,6 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { LongshoreError, toLongshoreError } from "@longshore/contract";
+import { type Descriptor, parseConfig, parseManifest } from "../manifest.js";
 import type { ImageSource } from "../types.js";
 import { ArchiveFiles } from "./archive-files.js";
 import { type ArchivedImage, imagesIn } from "./archive-images.js";
@@ -152,9 +153,16 @@ export class LocalImages implements ImageSource {
     return await this.#blobs.stream(digest);
   }
 
-  /** Bytes of a part that is here, and need not be in an archive for {@link load}; `undefined` for any other. */
-  async blobSize(digest: string): Promise<number | undefined> {
-    return await this.#blobs.size(digest);
+  /** A layer that is here in some form, by the digest of its plain bytes: it need not be in an archive for {@link load}. */
+  async layer(diffId: string): Promise<Descriptor | undefined> {
+    for (const image of this.#index.images) {
+      const manifest = parseManifest(await this.document(image.digest), image.digest);
+      if ("platform" in manifest) continue;
+      const { diffIds } = parseConfig(await this.document(manifest.config.digest), image.digest);
+      const position = diffIds.indexOf(diffId);
+      if (position >= 0) return manifest.layers[position];
+    }
+    return undefined;
   }
 
   /** The bytes of an image's manifest or configuration. Errors: `INTERNAL` when they are gone. */
