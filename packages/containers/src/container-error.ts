@@ -22,6 +22,7 @@ const MEANING: Readonly<Record<ContainerErrorCode, Meaning>> = {
     status: 504,
     advice: "Make the program listen on that port, or set `defaultPort` to the port that it does listen on.",
   },
+  TOO_MANY_CONNECTIONS: { status: 503, advice: "Spread the requests over several instances.", retryAfter: 1 },
   LIMIT_REACHED: {
     status: 503,
     advice: "Raise `max_instances` in the Wrangler configuration, or let instances sleep sooner with `sleepAfter`.",

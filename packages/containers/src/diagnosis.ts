@@ -1,5 +1,5 @@
 import { ContainerError } from "./container-error.js";
-import { type EngineFault, engineFault } from "./engine-error.js";
+import { type EngineFault, type EngineFaultCode, engineFault } from "./engine-error.js";
 import { exitError } from "./lifecycle.js";
 import type { Run } from "./run.js";
 import { within } from "./wait.js";
@@ -9,6 +9,8 @@ const EXIT_NEWS_MS = 5000;
 /** How long to wait for it when the connection just broke, which is what a crash looks like at first. */
 const CRASH_NEWS_MS = 250;
 
+/** What the engine refuses while the process runs: it may take the next attempt. */
+const REFUSALS: ReadonlySet<EngineFaultCode> = new Set(["PORT_NOT_LISTENING", "TOO_MANY_CONNECTIONS"]);
 /** The engine's reasons for an exit that say nothing about the program: it was replaced or told to stop. */
 const INTERRUPTIONS: ReadonlySet<string> = new Set(["rollout", "timeout", "drain", "policy", "signal"]);
 
@@ -26,7 +28,7 @@ export async function diagnose(run: Run, error: unknown): Promise<Diagnosis> {
   const fault = engineFault(error);
   const unseen = fault !== undefined;
   const over = fault?.code === "CONTAINER_EXITED" || fault?.code === "NOT_RUNNING";
-  if (fault !== undefined && fault.code !== "PORT_NOT_LISTENING" && !over) {
+  if (fault !== undefined && !REFUSALS.has(fault.code) && !over) {
     // The run is void: let that be noticed, so that the next request begins a new one.
     await within(EXIT_NEWS_MS, run.over);
     return { kind: "fatal", error: ContainerError.from(fault, error) };

@@ -6,14 +6,16 @@ import { type ErrorCode, type ExitReason, type ExitRecord, isErrno, type Longsho
 import { type Route, routesHandler } from "../http/router.js";
 import { shortageText } from "../instance/exit.js";
 import type { Instance } from "../instance/instance.js";
+import { openFilesLimit } from "../sys/open-files.js";
 import { relay } from "./relay.js";
+import { WaitingLine } from "./waiting-line.js";
 
 /**
  * What a connection that can never succeed is answered with: the Container class decides by `code` and shows `message`. A start that failed
  * brings its own code, such as `LIMIT_REACHED`.
  */
 export interface IngressRefusal {
-  readonly code: "CONTAINER_EXITED" | "PORT_NOT_LISTENING" | "NOT_RUNNING" | ErrorCode;
+  readonly code: "CONTAINER_EXITED" | "PORT_NOT_LISTENING" | "NOT_RUNNING" | "TOO_MANY_CONNECTIONS" | ErrorCode;
   readonly message: string;
   readonly exitCode?: number;
   readonly reason?: ExitReason;
@@ -35,6 +37,13 @@ export interface IngressTarget {
 
 /** A port that has not opened this long after it was asked for will not open. The same as the Container class's own limit (spec 02). */
 const HOLD_MS = 20_000;
+/** Applications open several ports one after another: once one answers, the others have this long. Later nobody expects a port to open by itself. */
+const SETTLE_MS = 5_000;
+/**
+ * Connections that one container may have open, or wait for: each takes two of the engine's descriptors, and a flood to one must leave enough
+ * for the others.
+ */
+const MAX_CONNECTIONS = Math.min(10_000, Math.floor(openFilesLimit() / 8));
 /**
  * While an application boots, a connect to its own loopback is tried again after this many milliseconds, by its age: one costs 30 µs, and nothing
  * tells when a port opens. A server that starts in a few milliseconds is met within one, a runtime that takes a second costs little.
@@ -49,16 +58,20 @@ const ESTABLISHED = "HTTP/1.1 200 Connection Established\r\n\r\n";
 export class Ingress implements AsyncDisposable {
   readonly #server: Server;
   readonly #target: IngressTarget;
+  readonly #line = new WaitingLine();
+  readonly #limit: number;
+  #open = 0;
 
-  private constructor(target: IngressTarget) {
+  private constructor(target: IngressTarget, limit: number) {
     this.#target = target;
+    this.#limit = limit;
     this.#server = createServer(routesHandler(sidecarRoutes(target)));
     this.#server.on("connect", (request, socket, head) => void this.#connect(request.url ?? "", socket as Socket, head));
   }
 
   /** Listens on loopback. `port` 0 picks one; after a restart the same port must be taken again, since workerd remembers it. */
-  static async listen(port: number, target: IngressTarget): Promise<Ingress> {
-    const ingress = new Ingress(target);
+  static async listen(port: number, target: IngressTarget, limit = MAX_CONNECTIONS): Promise<Ingress> {
+    const ingress = new Ingress(target, limit);
     await new Promise<void>((resolve, reject) => {
       ingress.#server.once("error", reject);
       ingress.#server.listen(port, "127.0.0.1", resolve);
@@ -79,36 +92,57 @@ export class Ingress implements AsyncDisposable {
     const gone = new AbortController();
     client.on("error", () => gone.abort());
     client.on("close", () => gone.abort());
+    if (this.#open >= this.#limit) return refuse(client, tooMany(this.#limit));
+    this.#open++;
+    let counted = true;
+    const left = () => {
+      if (counted) this.#open--;
+      counted = false;
+    };
+    client.once("close", left);
     client.setNoDelay(true);
     const port = Number(target.slice(target.lastIndexOf(":") + 1));
     const outcome = await this.#reach(port, gone.signal);
     if (outcome === undefined) return;
     if (typeof outcome === "object") {
       if (!gone.signal.aborted) refuse(client, outcome);
-    } else relay({ client, descriptor: outcome, greeting: ESTABLISHED, early: head, arrived: () => this.#target.instance()?.arrived() });
+      return;
+    }
+    client.off("close", left);
+    const arrived = () => this.#target.instance()?.arrived();
+    relay({ client, descriptor: outcome, greeting: ESTABLISHED, early: head, arrived, ended: left });
   }
 
   /** The descriptor of a connection to the port, or why there will be none; `undefined` when nobody waits for it any more. */
   async #reach(port: number, signal: AbortSignal): Promise<number | IngressRefusal | undefined> {
     const since = Date.now();
-    while (!signal.aborted) {
-      const failure = this.#target.failure();
-      if (failure !== undefined) return { code: failure.code, message: failure.text };
-      const instance = this.#target.instance();
-      if (instance === undefined || instance.status === "created") return { code: "NOT_RUNNING", message: "The container is not running." };
-      const { exit } = instance.record;
-      if (exit !== undefined) return exitRefusal(port, exit);
-      instance.arrived();
-      const descriptor = instance.network?.connectDescriptor(port);
-      if (descriptor !== undefined) {
-        instance.ready(port);
-        return descriptor;
-      }
-      if (Date.now() - since >= HOLD_MS || instance.openPorts.has(port))
-        return notListening(port, instance, await this.#target.lastLines(instance));
-      await delay(retryMs(Date.now() - since));
+    return await this.#line.answer(port, {
+      attempt: () => this.#attempt(port, since),
+      pause: () => delay(retryMs(Date.now() - since)),
+      signal,
+    });
+  }
+
+  #attempt(port: number, since: number): number | IngressRefusal | Promise<IngressRefusal> | undefined {
+    const failure = this.#target.failure();
+    if (failure !== undefined) return { code: failure.code, message: failure.text };
+    const instance = this.#target.instance();
+    if (instance === undefined || instance.status === "created") return { code: "NOT_RUNNING", message: "The container is not running." };
+    const { exit } = instance.record;
+    if (exit !== undefined) return exitRefusal(port, exit);
+    instance.arrived();
+    const descriptor = instance.network?.connectDescriptor(port);
+    if (descriptor !== undefined) {
+      instance.ready(port);
+      return descriptor;
     }
+    if (Date.now() - since >= HOLD_MS || instance.openPorts.has(port) || instance.readyForMs >= SETTLE_MS)
+      return this.#notListening(port, instance);
     return undefined;
+  }
+
+  async #notListening(port: number, instance: Instance): Promise<IngressRefusal> {
+    return notListening(port, instance, await this.#target.lastLines(instance));
   }
 }
 
@@ -134,6 +168,10 @@ function sidecarRoutes(target: IngressTarget): Route[] {
   ];
 }
 
+function tooMany(limit: number): IngressRefusal {
+  return { code: "TOO_MANY_CONNECTIONS", message: `The container has ${limit} connections open, which is as many as one may have.` };
+}
+
 function exitRefusal(port: number, { code, reason, lastLines, memory }: ExitRecord): IngressRefusal {
   const why = reason === "oom" && memory !== undefined ? ` because it ran ${shortageText(memory)}` : "";
   const message = `The container exited with code ${code}${why}; it serves port ${port} no more.`;
@@ -142,8 +180,10 @@ function exitRefusal(port: number, { code, reason, lastLines, memory }: ExitReco
 
 function notListening(port: number, instance: Instance, lastLines: readonly string[]): IngressRefusal {
   const ports = listeningPorts(instance.record.process.pid);
-  const offered = ports.length === 0 ? "It listens on no port." : `It listens on ${ports.join(", ")}.`;
-  return { code: "PORT_NOT_LISTENING", message: `Nothing listens on port ${port} in the container. ${offered}`, lastLines };
+  // Programs match on both phrases: workerd's own for a port that is closed, and the one that the published Container class looks for.
+  const offered = ports.length === 0 ? "on any port" : `there, only on ${ports.join(", ")}`;
+  const message = `Container is not listening to port ${port}: the container is not listening ${offered}.`;
+  return { code: "PORT_NOT_LISTENING", message, lastLines };
 }
 
 /** TCP ports in state LISTEN in a process's network namespace. */

@@ -13,6 +13,8 @@ export interface Relay {
   readonly early: Buffer;
   /** Called whenever something comes from the client. */
   arrived(): void;
+  /** Called once when the client's side has closed. */
+  ended?(): void;
 }
 
 /** Of one read at most: four times as much was no faster, and each connection keeps its buffers. */
@@ -28,10 +30,11 @@ const spare: Buffer[] = [];
  * Each side reads into one buffer, used over and over, and reads on when the other side's kernel has all of it. Streams coupled with `pipe()` take new
  * memory for each read: with large bodies, collecting that cost the engine twice as much as the transfer.
  */
-export function relay({ client: accepted, descriptor, greeting, early, arrived }: Relay): void {
+export function relay({ client: accepted, descriptor, greeting, early, arrived, ended }: Relay): void {
   const own = descriptorOf(accepted);
   if (own === undefined) {
     closeFd(descriptor);
+    ended?.();
     return;
   }
   // Read by Node.js while nobody asked for it.
@@ -41,6 +44,7 @@ export function relay({ client: accepted, descriptor, greeting, early, arrived }
   const app = new End(descriptor);
   client.sendTo(app.socket, arrived);
   app.sendTo(client.socket, () => undefined);
+  if (ended !== undefined) client.socket.once("close", ended);
   client.socket.write(greeting);
   for (const bytes of [early, buffered ?? early.subarray(0, 0)]) if (bytes.length > 0) app.socket.write(bytes);
 }
