@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import { join } from "node:path";
+import { openFilesLimit } from "../sys/open-files.js";
 import { type Caller, deny, handleConnection } from "./connection.js";
 import { Hub } from "./hub.js";
 import { DNS_PORT } from "./hub-rules.js";
@@ -27,6 +28,8 @@ export interface EgressOptions extends EgressSettings {
 /** One container has at most this many connections and queries open: a flood of one must not take the engine's descriptors from the others. */
 const CONNECTIONS_PER_CONTAINER = 1_000;
 const QUERIES_PER_CONTAINER = 200;
+/** All together: each connection takes two descriptors, and the way in needs some as well. */
+const CONNECTIONS = Math.floor(openFilesLimit() / 8);
 const COMPLAINT_INTERVAL_MS = 1_000;
 
 /**
@@ -48,6 +51,8 @@ export class EgressNetwork implements Disposable {
   readonly #tenants = new Map<string, TenantEgress>();
   #hub: Hub | undefined;
   #quietUntil = 0;
+  /** Connections of all containers. */
+  #total = 0;
 
   private constructor(options: EgressOptions) {
     this.#options = options;
@@ -146,11 +151,17 @@ export class EgressNetwork implements Disposable {
   /** Keeps the connection in the books; false when the container has too many. */
   #count(sandbox: string, socket: Socket): boolean {
     const open = this.#connections.get(sandbox) ?? new Set();
-    if (open.size >= CONNECTIONS_PER_CONTAINER) return false;
+    if (open.size >= CONNECTIONS_PER_CONTAINER || this.#total >= CONNECTIONS) {
+      const whose = open.size >= CONNECTIONS_PER_CONTAINER ? "the container has" : "all containers together have";
+      this.#complain(sandbox, `${socket.localAddress} ${socket.localPort}`, `${whose} as many connections open as are allowed`);
+      return false;
+    }
     open.add(socket);
+    this.#total++;
     this.#connections.set(sandbox, open);
     socket.once("close", () => {
       open.delete(socket);
+      this.#total--;
       if (open.size === 0) this.#connections.delete(sandbox);
     });
     return true;

@@ -40,10 +40,12 @@ const HOLD_MS = 20_000;
 /** Applications open several ports one after another: once one answers, the others have this long. Later nobody expects a port to open by itself. */
 const SETTLE_MS = 5_000;
 /**
- * Connections that one container may have open, or wait for: each takes two of the engine's descriptors, and a flood to one must leave enough
- * for the others.
+ * Connections that one container may have open, or wait for, and all together: each takes two of the engine's descriptors, and a flood must
+ * leave enough for everything else.
  */
 const MAX_CONNECTIONS = Math.min(10_000, Math.floor(openFilesLimit() / 8));
+const MAX_TO_ALL = Math.floor(openFilesLimit() / 4);
+let openToAll = 0;
 /**
  * While an application boots, a connect to its own loopback is tried again after this many milliseconds, by its age: one costs 30 µs, and nothing
  * tells when a port opens. A server that starts in a few milliseconds is met within one, a runtime that takes a second costs little.
@@ -92,12 +94,15 @@ export class Ingress implements AsyncDisposable {
     const gone = new AbortController();
     client.on("error", () => gone.abort());
     client.on("close", () => gone.abort());
-    if (this.#open >= this.#limit) return refuse(client, tooMany(this.#limit));
+    if (this.#open >= this.#limit || openToAll >= MAX_TO_ALL) return refuse(client, tooMany(this.#open));
     this.#open++;
+    openToAll++;
     let counted = true;
     const left = () => {
-      if (counted) this.#open--;
+      if (!counted) return;
       counted = false;
+      this.#open--;
+      openToAll--;
     };
     client.once("close", left);
     client.setNoDelay(true);
@@ -168,8 +173,8 @@ function sidecarRoutes(target: IngressTarget): Route[] {
   ];
 }
 
-function tooMany(limit: number): IngressRefusal {
-  return { code: "TOO_MANY_CONNECTIONS", message: `The container has ${limit} connections open, which is as many as one may have.` };
+function tooMany(open: number): IngressRefusal {
+  return { code: "TOO_MANY_CONNECTIONS", message: `The container has ${open} connections open; there is no room for another.` };
 }
 
 function exitRefusal(port: number, { code, reason, lastLines, memory }: ExitRecord): IngressRefusal {
