@@ -284,6 +284,7 @@ export class ContainerEngine implements Engine, LogSource, UsageSource {
   async #cleanUp(id: string): Promise<void> {
     await this.#sandboxes.release(id);
     await this.parts.logs.discard(id);
+    await this.parts.records.remove(id);
   }
 
   async #forget(tenant: TenantHost, instance: Instance): Promise<void> {
@@ -292,7 +293,6 @@ export class ContainerEngine implements Engine, LogSource, UsageSource {
     if (tenant.containers.get(name) === instance) tenant.containers.delete(name);
     await this.parts.logs.keep(instance.record);
     await this.#cleanUp(id);
-    await this.parts.records.remove(id);
     for (const tell of this.forgotten) tell(instance);
   }
 

@@ -19,7 +19,9 @@ import { dockerRoutes } from "./http/docker-api.js";
 import { execHijackRoutes, execRoutes } from "./http/exec-routes.js";
 import { hijackHandler } from "./http/hijack.js";
 import { logRoutes } from "./http/log-routes.js";
+import { QuickServer } from "./http/quick-server.js";
 import { routesHandler } from "./http/router.js";
+import { startRoutes } from "./http/start-routes.js";
 import type { BuildCommand } from "./image/build/build.js";
 import { ImageCollector } from "./image/collector.js";
 import { LocalImages } from "./image/local/local-images.js";
@@ -263,7 +265,8 @@ async function serveTenant(
 ): Promise<void> {
   const execs = new ExecRegistry(engine.parts.host);
   const find = (name: string) => host.container(name);
-  const server = createServer(
+  const server = new QuickServer(
+    { routes: startRoutes(engine, host) },
     routesHandler([
       ...dockerRoutes(engine, host),
       ...execRoutes(execs, find),

@@ -1,9 +1,10 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { readLastLine, writeLastLine } from "../sys/last-line.js";
 import type { EgressRules } from "./rules.js";
 
 /**
- * One file per container with the rules its Worker has set. Written before the Worker is answered, so that an engine which is started again
+ * One file per container, whose last line is the rules its Worker has set. Written before the Worker is answered, so that an engine which is started again
  * does not fall back to older rules; a tenth of a millisecond, no fsync, since rules end with the machine's containers.
  */
 export class RulesStore {
@@ -18,16 +19,15 @@ export class RulesStore {
     const rules = new Map<string, EgressRules>();
     for (const file of readdirSync(this.#directory)) {
       const path = join(this.#directory, file);
-      if (file.endsWith(".json")) rules.set(decodeURIComponent(file.slice(0, -5)), JSON.parse(readFileSync(path, "utf8")) as EgressRules);
-      else rmSync(path, { force: true });
+      const last = file.endsWith(".json") ? (readLastLine(path) as EgressRules | undefined) : undefined;
+      if (last === undefined) rmSync(path, { force: true });
+      else rules.set(decodeURIComponent(file.slice(0, -5)), last);
     }
     return rules;
   }
 
   write(container: string, rules: EgressRules): void {
-    const file = this.#file(container);
-    writeFileSync(`${file}.partial`, JSON.stringify(rules), { mode: 0o600 });
-    renameSync(`${file}.partial`, file);
+    writeLastLine(this.#file(container), rules);
   }
 
   remove(container: string): void {

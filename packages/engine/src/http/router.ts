@@ -1,27 +1,48 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { LongshoreError, toLongshoreError } from "@longshore/contract";
 
-export interface Exchange {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
+/** A request as most handlers look at it. */
+export interface PlainExchange {
   /** What the route's pattern captured. */
   readonly parameters: readonly string[];
   readonly query: URLSearchParams;
   /** The request's JSON body, `{}` when it has none. Errors: `INVALID_INPUT`. */
   body(): Promise<unknown>;
+  /** Says when the client has its answer, or has gone. */
+  readonly client: { once(event: "close", listener: () => void): unknown };
+}
+
+export interface Exchange extends PlainExchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
 }
 
 /**
  * What a handler answers with: a status, and a value that is sent as JSON. A handler that writes to the response itself resolves when it has ended it;
  * what it returns is then ignored.
  */
-export type Answer = { readonly status: number; readonly body?: unknown };
+export type Answer = {
+  readonly status: number;
+  readonly body?: unknown;
+  /** The media type of a body that is text and no JSON. */
+  readonly type?: string;
+};
 
 export interface Route {
   readonly method: string;
   /** Matched against the whole path. */
   readonly path: RegExp;
   readonly handle: (exchange: Exchange) => Promise<Answer> | Answer;
+}
+
+/** A route that can also be served without Node's request and response (quick-server.ts). */
+export interface PlainRoute extends Route {
+  readonly answer: (exchange: PlainExchange) => Promise<Answer> | Answer;
+}
+
+/** A route whose handler needs no more than a {@link PlainExchange}. */
+export function plain(method: string, path: RegExp, answer: PlainRoute["answer"]): PlainRoute {
+  return { method, path, handle: answer, answer };
 }
 
 /** Bodies on the engine's sockets are small JSON documents. */
@@ -39,7 +60,7 @@ export function routesHandler(routes: readonly Route[]): (request: IncomingMessa
 async function dispatch(routes: readonly Route[], request: IncomingMessage, response: ServerResponse): Promise<Answer> {
   try {
     const { route, parameters, query } = matchRoute(routes, request);
-    return await route.handle({ request, response, parameters, query, body: () => parseBody(request) });
+    return await route.handle({ request, response, parameters, query, client: response, body: () => parseBody(request) });
   } finally {
     // A body that nobody wanted must not stand in the way of the connection's next request.
     if (!request.readableEnded) request.resume();
@@ -95,17 +116,24 @@ export function failureAnswer(error: unknown): Answer {
   return { status: failure.status, body: { code: failure.code, message: failure.text, ...failure.details } };
 }
 
-function send(response: ServerResponse, { status, body }: Answer): void {
+/** An answer's body as it is sent, with its media type; `undefined` when there is none. */
+export function encodeBody({ body, type }: Answer): { readonly type: string; readonly text: string } | undefined {
+  if (body === undefined) return undefined;
+  if (type !== undefined) return { type, text: String(body) };
+  return { type: "application/json", text: JSON.stringify(body) };
+}
+
+function send(response: ServerResponse, answer: Answer): void {
   if (response.writableEnded || response.destroyed) return;
   if (response.headersSent) {
     // The handler began an answer of its own; one that is not finished by now has failed.
     response.destroy();
     return;
   }
+  const body = encodeBody(answer);
   if (body === undefined) {
-    response.writeHead(status, { "content-length": 0 }).end();
+    response.writeHead(answer.status, { "content-length": 0 }).end();
     return;
   }
-  const text = JSON.stringify(body);
-  response.writeHead(status, { "content-type": "application/json", "content-length": Buffer.byteLength(text) }).end(text);
+  response.writeHead(answer.status, { "content-type": body.type, "content-length": Buffer.byteLength(body.text) }).end(body.text);
 }

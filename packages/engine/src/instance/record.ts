@@ -1,10 +1,10 @@
-import { randomUUID } from "node:crypto";
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { ExitReason, ExitRecord, InstanceStatus } from "@longshore/contract";
 import type { OwnRun } from "../own/run.js";
 import type { RestoreRequest } from "../snapshot/restore-request.js";
+import { readLastLine, writeLastLine } from "../sys/last-line.js";
 import type { ProcessIdentity } from "../sys/process.js";
 import type { Terms } from "./terms.js";
 
@@ -45,8 +45,8 @@ export interface InstanceRecord extends Terms {
 }
 
 /**
- * One file per instance, replaced by rename. There is no fsync: the records describe processes, which end with the machine, and a killed
- * engine loses nothing that the kernel has. Writing is synchronous and takes a tenth of a millisecond.
+ * One file per instance, whose last line is its record (sys/last-line.ts). There is no fsync: the records describe processes, which end with the
+ * machine, and a killed engine loses nothing that the kernel has.
  */
 export class RecordStore {
   readonly #directory: string;
@@ -55,24 +55,27 @@ export class RecordStore {
     this.#directory = directory;
   }
 
+  /** Makes the file of an instance that may come to be: to make one takes longer than all that is written into it later. */
+  prepare(id: string): void {
+    closeSync(openSync(this.#file(id), "a", 0o600));
+  }
+
   write(record: InstanceRecord): void {
-    const file = this.#file(record.id);
-    const partial = `${file}.${randomUUID().slice(0, 8)}.partial`;
-    writeFileSync(partial, JSON.stringify(record), { mode: 0o600 });
-    renameSync(partial, file);
+    writeLastLine(this.#file(record.id), record);
   }
 
   async remove(id: string): Promise<void> {
     await rm(this.#file(id), { force: true });
   }
 
-  /** Every record; what a killed engine left half written is removed. */
+  /** Every record; files of instances that never came to be are removed. */
   async readAll(): Promise<InstanceRecord[]> {
     const records: InstanceRecord[] = [];
     for (const name of await readdir(this.#directory)) {
       const file = join(this.#directory, name);
-      if (name.endsWith(".partial")) await rm(file, { force: true });
-      else if (name.endsWith(".json")) records.push(JSON.parse(readFileSync(file, "utf8")) as InstanceRecord);
+      const record = name.endsWith(".json") ? (readLastLine(file) as InstanceRecord | undefined) : undefined;
+      if (record === undefined) await rm(file, { force: true });
+      else records.push(record);
     }
     return records;
   }

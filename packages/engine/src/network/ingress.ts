@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
-import { createServer, type Server } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { type ErrorCode, type ExitReason, type ExitRecord, isErrno, type LongshoreError } from "@longshore/contract";
-import { type Route, routesHandler } from "../http/router.js";
+import { type ErrorCode, type ExitReason, type ExitRecord, isErrno, LongshoreError } from "@longshore/contract";
+import { QuickServer } from "../http/quick-server.js";
+import { type PlainRoute, plain, routesHandler } from "../http/router.js";
 import { shortageText } from "../instance/exit.js";
 import type { Instance } from "../instance/instance.js";
 import { openFilesLimit } from "../sys/open-files.js";
@@ -58,8 +58,8 @@ const ESTABLISHED = "HTTP/1.1 200 Connection Established\r\n\r\n";
  * through the whole stack, and refused only when it cannot succeed: the container ended, or the port did not open in time.
  */
 export class Ingress implements AsyncDisposable {
-  readonly #server: Server;
-  readonly #target: IngressTarget;
+  readonly #server: QuickServer;
+  #target: IngressTarget;
   readonly #line = new WaitingLine();
   readonly #limit: number;
   #open = 0;
@@ -67,18 +67,28 @@ export class Ingress implements AsyncDisposable {
   private constructor(target: IngressTarget, limit: number) {
     this.#target = target;
     this.#limit = limit;
-    this.#server = createServer(routesHandler(sidecarRoutes(target)));
-    this.#server.on("connect", (request, socket, head) => void this.#connect(request.url ?? "", socket as Socket, head));
+    const routes = sidecarRoutes(() => this.#target);
+    const connect = (target: string, client: Socket, head: Buffer) => void this.#connect(target, client, head);
+    this.#server = new QuickServer({ routes, connect }, routesHandler(routes));
   }
 
-  /** Listens on loopback. `port` 0 picks one; after a restart the same port must be taken again, since workerd remembers it. */
-  static async listen(port: number, target: IngressTarget, limit = MAX_CONNECTIONS): Promise<Ingress> {
+  /**
+   * Listens on loopback; without a target nobody gets through before {@link lead}. `port` 0 picks one; after a restart the same port must be taken again,
+   * since workerd remembers it.
+   */
+  static async listen(port: number, target: IngressTarget = NOBODY, limit = MAX_CONNECTIONS): Promise<Ingress> {
     const ingress = new Ingress(target, limit);
     await new Promise<void>((resolve, reject) => {
       ingress.#server.once("error", reject);
       ingress.#server.listen(port, "127.0.0.1", resolve);
     });
     return ingress;
+  }
+
+  /** From now on this is the door of that container. */
+  lead(target: IngressTarget): this {
+    this.#target = target;
+    return this;
   }
 
   get port(): number {
@@ -116,6 +126,8 @@ export class Ingress implements AsyncDisposable {
     client.off("close", left);
     const arrived = () => this.#target.instance()?.arrived();
     relay({ client, descriptor: outcome, greeting: ESTABLISHED, early: head, arrived, ended: left });
+    // Only now: what is written down of it would keep the client waiting.
+    this.#target.instance()?.ready(port);
   }
 
   /** The descriptor of a connection to the port, or why there will be none; `undefined` when nobody waits for it any more. */
@@ -137,10 +149,7 @@ export class Ingress implements AsyncDisposable {
     if (exit !== undefined) return exitRefusal(port, exit);
     instance.arrived();
     const descriptor = instance.network?.connectDescriptor(port);
-    if (descriptor !== undefined) {
-      instance.ready(port);
-      return descriptor;
-    }
+    if (descriptor !== undefined) return descriptor;
     if (Date.now() - since >= HOLD_MS || instance.openPorts.has(port) || instance.readyForMs >= SETTLE_MS)
       return this.#notListening(port, instance);
     return undefined;
@@ -152,29 +161,31 @@ export class Ingress implements AsyncDisposable {
 }
 
 /** What workerd asks of a container's sidecar beside connections: outbound rules, and the certificate that containers are to trust. */
-function sidecarRoutes(target: IngressTarget): Route[] {
+function sidecarRoutes(target: () => IngressTarget): PlainRoute[] {
   return [
-    {
-      method: "PUT",
-      path: /^\/egress$/,
-      handle: async ({ body }) => {
-        target.configureEgress(await body());
-        return { status: 200 };
-      },
-    },
-    {
-      method: "GET",
-      path: /^\/ca$/,
-      handle: ({ response }) => {
-        response.writeHead(200, { "content-type": "application/x-pem-file" }).end(target.certificate());
-        return { status: 200 };
-      },
-    },
+    plain("PUT", /^\/egress$/, async ({ body }) => {
+      target().configureEgress(await body());
+      return { status: 200 };
+    }),
+    plain("GET", /^\/ca$/, () => ({ status: 200, body: target().certificate(), type: "application/x-pem-file" })),
   ];
 }
 
 function tooMany(open: number): IngressRefusal {
   return { code: "TOO_MANY_CONNECTIONS", message: `The container has ${open} connections open; there is no room for another.` };
+}
+
+/** Whom a door leads to that has not been given to a container yet. */
+const NOBODY: IngressTarget = {
+  instance: () => undefined,
+  failure: () => undefined,
+  configureEgress: nobody,
+  certificate: nobody,
+  lastLines: async () => [],
+};
+
+function nobody(): never {
+  throw new LongshoreError("NOT_FOUND", "This port is not a container's yet.");
 }
 
 function exitRefusal(port: number, { code, reason, lastLines, memory }: ExitRecord): IngressRefusal {

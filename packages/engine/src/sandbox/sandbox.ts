@@ -116,6 +116,8 @@ async function assemble(
   rememberRuntime(directory, host.runtime);
   await mkdir(shim, { mode: 0o755 });
   makeFifo(join(shim, "f"), 0o644);
+  // To be filled at the launch: a file that is there is faster to write.
+  await writeFile(join(shim, "go"), "", { mode: 0o644 });
   await link(host.busybox, join(shim, "busybox"));
   const ids = await host.ids?.take(id);
   const { disks, layersDirectory } = host;
@@ -209,7 +211,7 @@ async function openOnceRead(fifo: string): Promise<number> {
 }
 
 function launch(shim: string, fifo: number, command: LateCommand): void {
-  writeFileSync(join(shim, "go"), lateScript(command), { mode: 0o644 });
+  writeFileSync(join(shim, "go"), lateScript(command));
   writeSync(fifo, "\n");
   closeSync(fifo);
 }

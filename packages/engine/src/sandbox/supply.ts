@@ -13,6 +13,8 @@ export interface SupplyParts {
   readonly host: SandboxHost;
   readonly images: ImageStore;
   readonly snapshots: Snapshots;
+  /** Where a container of a sandbox that was made ahead will be recorded. */
+  readonly records: { prepare(id: string): void };
   /** Sandboxes kept ready for each class. */
   readonly poolDepth: number;
   readonly log: (message: string, details?: Record<string, unknown>) => void;
@@ -101,7 +103,10 @@ export class SandboxSupply {
   async #createPooled(key: string): Promise<Sandbox> {
     const recipe = this.#recipes.get(key);
     if (recipe === undefined) throw new LongshoreError("NOT_FOUND", `No class needs a sandbox of ${key} any more.`);
-    return await createSandbox(this.#hostFor(recipe.containerClass), randomUUID(), recipe.image, recipe.containerClass.size);
+    const { image, containerClass } = recipe;
+    const sandbox = await createSandbox(this.#hostFor(containerClass), randomUUID(), image, containerClass.size);
+    this.#parts.records.prepare(sandbox.id);
+    return sandbox;
   }
 
   /** The host as an application has it, with the runtime that the operator has chosen for it. */

@@ -8,6 +8,7 @@ import type { TenantEgress } from "../egress/tenant-egress.js";
 import type { Instance } from "../instance/instance.js";
 import { LAST_LINES, tailLog } from "../log/tail.js";
 import { Ingress } from "../network/ingress.js";
+import { SpareDoors } from "../network/spare-doors.js";
 import { IngressPorts } from "./ingress-ports.js";
 
 /** One application's containers, their ingress ports, and the socket that its workerd talks to. */
@@ -24,6 +25,7 @@ export class TenantHost implements AsyncDisposable {
   readonly ports: IngressPorts;
   readonly #directories: EngineDirectories;
   readonly #starting = new Map<string, ContainerClass>();
+  readonly #doors = new SpareDoors();
   #server: Server | undefined;
   #saving: Promise<void> = Promise.resolve();
 
@@ -72,7 +74,8 @@ export class TenantHost implements AsyncDisposable {
       throw new LongshoreError("INVALID_INPUT", `"${name}" is not the name of a Durable Object's container.`);
     const existing = this.ingresses.get(name);
     if (existing !== undefined) return existing;
-    const ingress = await Ingress.listen(port, {
+    const door = port === 0 ? await this.#doors.take() : await Ingress.listen(port);
+    const ingress = door.lead({
       instance: () => this.containers.get(name),
       failure: () => this.failures.get(name),
       lastLines: ({ record }) => tailLog(join(this.#directories.logs, record.id), LAST_LINES),
@@ -119,7 +122,7 @@ export class TenantHost implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#server?.close();
     this.#server?.closeAllConnections();
-    await Promise.all([...this.ingresses.values()].map((ingress) => ingress[Symbol.asyncDispose]()));
+    await Promise.all([this.#doors, ...this.ingresses.values()].map((door) => door[Symbol.asyncDispose]()));
     await rm(this.#directories.tenantSocket(this.config.id), { force: true });
   }
 

@@ -3,7 +3,7 @@ import type { ContainerEngine } from "../../engine.js";
 import type { Instance } from "../../instance/instance.js";
 import type { PublishedListener } from "../../network/published-port.js";
 import type { OwnContainers } from "../../own/own-containers.js";
-import { inspect } from "../docker-api.js";
+import { inspect } from "../container-view.js";
 import { friendlyName, labels, stateOf } from "./describe.js";
 
 const MIB = 1024 * 1024;
