@@ -73,7 +73,10 @@ class Platform {
   async containerProcesses() {
     const directory = join(this.data, "engine", "instances");
     const names = (await readdir(directory)).filter((name) => name.endsWith(".json"));
-    const records = await Promise.all(names.map(async (name) => JSON.parse(await readFile(join(directory, name), "utf8"))));
+    // The last line is the record; a container that is only prepared for has none.
+    const records = await Promise.all(
+      names.map(async (name) => JSON.parse((await readFile(join(directory, name), "utf8")).trim().split("\n").at(-1) || "{}")),
+    );
     return records
       .filter(({ status }) => status === "running")
       .map(({ id, applicationId, process: { pid } }) => ({ id, applicationId, pid }));
