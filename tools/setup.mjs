@@ -25,7 +25,14 @@ const PROGRAMS = {
 };
 
 /** What only tests need: a second OCI runtime, a FUSE file system, and a program that makes any system call. */
-const TEST_PROGRAMS = { runc: "runc", bindfs: "bindfs", fusermount3: "fuse3", perl: "perl-base" };
+const TEST_PROGRAMS = {
+  runc: "runc",
+  bindfs: "bindfs",
+  fusermount3: "fuse3",
+  perl: "perl-base",
+  rootlesskit: "rootlesskit",
+  newuidmap: "uidmap",
+};
 
 /** What only `npm run test:vm` needs. */
 const VM_PROGRAMS = { "qemu-system-x86_64": "qemu-system-x86", depmod: "kmod", "mkfs.ext4": "e2fsprogs" };

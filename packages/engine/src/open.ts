@@ -34,7 +34,7 @@ import { LogKeeper } from "./log/keeper.js";
 import { OwnContainers } from "./own/own-containers.js";
 import { recover } from "./recovery.js";
 import type { RuntimeCommand } from "./sandbox/conmon.js";
-import { fuseGrant } from "./sandbox/fuse.js";
+import { availableGrants } from "./sandbox/grants.js";
 import { IdRanges } from "./sandbox/id-ranges.js";
 import { DEFAULT_CAPABILITIES } from "./sandbox/oci-spec.js";
 import { runtimeCommand } from "./sandbox/runtimes.js";
@@ -60,6 +60,8 @@ export interface EngineSettings {
   readonly limitDisks?: boolean;
   /** False keeps containers in the host's user namespace; true, unless it is given, gives each ids of its own where the host can. */
   readonly userNamespaces?: boolean;
+  /** Names of the applications in which containers may be started: they have more rights than others, within their user namespaces. */
+  readonly nested?: readonly string[];
   /** Snapshots older than this are removed when no container uses them; 30 days unless it is given. */
   readonly snapshotTtlMs?: number;
   /** What a container gets between SIGTERM and SIGKILL; 15 minutes unless it is given. */
@@ -209,16 +211,21 @@ async function openIds(
   settings: EngineSettings,
   directories: EngineDirectories,
   installation: string,
-): Promise<Pick<SandboxHost, "ids" | "fuse">> {
-  if (settings.userNamespaces === false) return {};
+): Promise<Pick<SandboxHost, "ids" | "grants" | "nested">> {
+  if (settings.userNamespaces === false) return withoutIds(settings, "The settings say so.");
   const ids = new IdRanges(Number.parseInt(installation, 16));
   try {
     await ids.probe(directories.scratch);
-    return { ids, fuse: fuseGrant() };
+    return { ids, grants: availableGrants(), nested: new Set(settings.nested) };
   } catch (error) {
-    settings.log("containers have no user namespaces of their own", { reason: String(error) });
-    return {};
+    return withoutIds(settings, String(error));
   }
+}
+
+function withoutIds({ nested = [], log }: EngineSettings, reason: string): Record<never, never> {
+  log("containers have no user namespaces of their own", { reason });
+  if (nested.length === 0) return {};
+  throw new LongshoreError("UNAVAILABLE", `Containers in containers (${nested.join(", ")}) need user namespaces: ${reason}`);
 }
 
 const BUSYBOX_CANDIDATES = ["/bin/busybox", "/usr/bin/busybox"];

@@ -23,6 +23,7 @@ runChild("engine", async ({ settings, runDirectory }) => {
     images: imagesFrom(own, others),
     runtime: findProgram(settings.runtime),
     runtimes: Object.fromEntries(Object.entries(settings.runtimes).map(([application, name]) => [application, findProgram(name)])),
+    nested: settings.nested,
     userNamespaces: settings.userNamespaces === "on",
     poolDepth: settings.pool,
     snapshotTtlMs: settings.snapshotDays * DAY_MS,

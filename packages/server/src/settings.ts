@@ -39,6 +39,8 @@ const schema = z.strictObject({
   runtime: z.string().default("crun"),
   /** Other OCI runtimes for some applications, by the names that `longshore containers list` shows. */
   runtimes: z.record(z.string().min(1), z.string().min(1)).default({}),
+  /** Applications in which containers may be started, such as a rootless Docker, by the names that `longshore containers list` shows. */
+  nested: z.array(z.string().min(1)).default([]),
   /** `off` leaves containers in the host's user namespace; `on` gives each user ids of its own, where the machine can. */
   userNamespaces: z.enum(["on", "off"]).default("on"),
   /** Sandboxes kept ready for each container class. */

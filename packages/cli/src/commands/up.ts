@@ -12,6 +12,7 @@ const FLAGS: Readonly<Record<string, SettingName>> = {
   domain: "domain",
   runtime: "runtime",
   runtimes: "runtimes",
+  nested: "nested",
   "user-namespaces": "userNamespaces",
   pool: "pool",
   "snapshot-days": "snapshotDays",
@@ -39,6 +40,7 @@ Starts the container engine, the registry, the API that wrangler talks to, and t
   --domain <name>          applications are at <name>.<domain> (default localhost)
   --runtime <path>         OCI runtime: crun or runc, or a program that takes their arguments (default crun)
   --runtimes <name>=<path>[,…]   other runtimes for some applications, by the names that "containers list" shows
+  --nested <name>[,…]      applications in which containers may be started (rootless Docker): more rights, within their user namespaces
   --user-namespaces on|off user ids of its own for each container (default on, where the machine can)
   --pool <n>               sandboxes kept ready for each container class (default 2)
   --snapshot-days <n>      unused snapshots are removed after (default 30)
@@ -77,9 +79,15 @@ function flagSettings(values: Values): Record<string, unknown> {
   const settings: Record<string, unknown> = {};
   for (const [flag, name] of Object.entries(FLAGS)) {
     const value = text(values, flag);
-    if (value !== undefined) settings[name] = NUMBERS.has(name) ? number(value) : name === "runtimes" ? pairs(value) : value;
+    if (value !== undefined) settings[name] = settingValue(name, value);
   }
   return settings;
+}
+
+function settingValue(name: SettingName, value: string): unknown {
+  if (name === "runtimes") return pairs(value);
+  if (name === "nested") return value.split(",");
+  return NUMBERS.has(name) ? number(value) : value;
 }
 
 /** What is not a number stays text, so that the settings' own check names it. */

@@ -83,7 +83,7 @@ test("an image without it, and a host without user namespaces, give no FUSE", as
   await using plain = await fixture();
   assert.match((await runScript(plain, "ls /dev/fuse 2>&1")).lines.join("\n"), /No such file/);
   await using f = await fuseFixture();
-  const { ids: _ids, fuse: _fuse, ...host } = f.host;
+  const { ids: _ids, grants: _grants, ...host } = f.host;
   const { lines } = await runScript({ host, image: f.image }, `${MOUNT} 2>&1`);
   assert.match(lines.join("\n"), /not found|No such file|not permitted/);
 });

@@ -2,15 +2,17 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { LongshoreError } from "@longshore/contract";
 import { mountOverlay, unmount } from "../sys/libc.js";
-import { bindWithIds, IDS_PER_CONTAINER, idMapping, rootIdOf } from "../sys/user-namespace.js";
+import { bindWithIds, idMapping, rootIdsOf } from "../sys/user-namespace.js";
 
 /** The ids that systemd's list of uses leaves free. */
 const FIRST = 0x7000_0000;
 const RANGES = 4_093;
+export const IDS_PER_RANGE = 65_536;
 
 /** A sandbox's own ids: those from 0 in it are the host's from `base`. */
 export interface IdRange {
   readonly base: number;
+  readonly size: number;
   /** An open user namespace, for mounts (sys/user-namespace.ts). */
   readonly mapping: number;
 }
@@ -22,31 +24,38 @@ export interface IdRange {
  */
 export class IdRanges {
   readonly #first: number;
-  readonly #bySandbox = new Map<string, number>();
+  /** The numbers of the ranges, which lie side by side. */
+  readonly #bySandbox = new Map<string, readonly number[]>();
   /** Made once for each range, and used again. */
-  readonly #mappings = new Map<number, Promise<number>>();
+  readonly #mappings = new Map<string, Promise<number>>();
 
   /** Two engines on a machine start at different ranges, as their `seed`s differ, so that they hardly ever share one. */
   constructor(seed: number) {
     this.#first = seed % RANGES;
   }
 
-  /** Takes a range for a sandbox. The first time that a range is used costs some milliseconds. Errors: `UNAVAILABLE`, `LIMIT_REACHED`. */
-  async take(sandbox: string): Promise<IdRange> {
-    const taken = new Set(this.#bySandbox.values());
+  /** Takes ids for a sandbox. The first time that they are used costs some milliseconds. Errors: `UNAVAILABLE`, `LIMIT_REACHED`. */
+  async take(sandbox: string, ranges = 1): Promise<IdRange> {
+    const taken = new Set([...this.#bySandbox.values()].flat());
     for (let step = 0; step < RANGES; step++) {
-      const number = (this.#first + step) % RANGES;
-      if (taken.has(number)) continue;
-      this.#bySandbox.set(sandbox, number);
-      return { base: baseOf(number), mapping: await this.#mapping(number) };
+      const first = (this.#first + step) % RANGES;
+      const numbers = Array.from({ length: ranges }, (_, index) => first + index);
+      if (first + ranges > RANGES || numbers.some((number) => taken.has(number))) continue;
+      this.#bySandbox.set(sandbox, numbers);
+      return { base: baseOf(first), size: ranges * IDS_PER_RANGE, mapping: await this.#mapping(first, ranges) };
     }
     throw new LongshoreError("LIMIT_REACHED", `All ${RANGES} ranges of user ids are taken.`);
   }
 
   /** Takes back the range of a sandbox that was there before this engine. */
   claim(sandbox: string, pid: number): void {
-    const number = (rootIdOf(pid) - FIRST) / IDS_PER_CONTAINER;
-    if (Number.isInteger(number) && number >= 0) this.#bySandbox.set(sandbox, number);
+    const { base, size } = rootIdsOf(pid);
+    const first = (base - FIRST) / IDS_PER_RANGE;
+    if (!Number.isInteger(first) || first < 0) return;
+    this.#bySandbox.set(
+      sandbox,
+      Array.from({ length: Math.ceil(size / IDS_PER_RANGE) }, (_, index) => first + index),
+    );
   }
 
   /** Call when no process of the sandbox is left. */
@@ -56,7 +65,7 @@ export class IdRanges {
 
   /** Does in `directory` what a sandbox needs. Rejects with what this machine cannot do. */
   async probe(directory: string): Promise<void> {
-    const mapping = await this.#mapping(this.#first);
+    const mapping = await this.#mapping(this.#first, 1);
     const place = mkdtempSync(join(directory, "ids."));
     const [mapped, root] = [join(place, "mapped"), join(place, "root")];
     for (const path of ["mapped", "mapped/lower", "mapped/upper", "mapped/work", "root"]) mkdirSync(join(place, path));
@@ -72,16 +81,17 @@ export class IdRanges {
     }
   }
 
-  async #mapping(number: number): Promise<number> {
-    const existing = this.#mappings.get(number);
+  async #mapping(first: number, ranges: number): Promise<number> {
+    const key = `${first}+${ranges}`;
+    const existing = this.#mappings.get(key);
     if (existing !== undefined) return await existing;
-    const making = idMapping(baseOf(number));
-    this.#mappings.set(number, making);
-    making.catch(() => this.#mappings.delete(number));
+    const making = idMapping(baseOf(first), ranges * IDS_PER_RANGE);
+    this.#mappings.set(key, making);
+    making.catch(() => this.#mappings.delete(key));
     return await making;
   }
 }
 
 function baseOf(number: number): number {
-  return FIRST + number * IDS_PER_CONTAINER;
+  return FIRST + number * IDS_PER_RANGE;
 }

@@ -12,7 +12,7 @@ function eachWay(name: string, attack: (target: Pick<Fixture, "host" | "image">)
   for (const own of [true, false]) {
     test(`${name}; ${own ? "own" : "the host's"} user namespace`, { timeout: 60_000 }, async () => {
       await using f = await attackedHost();
-      const { ids, fuse: _, ...host } = f.host;
+      const { ids, grants: _, ...host } = f.host;
       await attack({ host: own && ids !== undefined ? { ...host, ids } : host, image: f.image });
     });
   }

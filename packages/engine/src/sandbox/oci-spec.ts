@@ -1,7 +1,7 @@
 import type { InstanceSize } from "@longshore/contract";
 import type { Identity } from "../image/user.js";
-import { IDS_PER_CONTAINER } from "../sys/user-namespace.js";
-import type { FuseGrant } from "./fuse.js";
+import type { Grant } from "./grants.js";
+import type { IdRange } from "./id-ranges.js";
 import type { Bind } from "./root-filesystem.js";
 
 /** What an unprivileged service may do: the set that Docker gives by default. */
@@ -24,6 +24,11 @@ export const DEFAULT_CAPABILITIES = [
 
 const MASKED = ["acpi", "asound", "interrupts", "kcore", "keys", "latency_stats", "timer_list", "timer_stats", "sched_debug", "scsi"];
 const READ_ONLY = ["bus", "fs", "irq", "sys", "sysrq-trigger"];
+/** The kernel lets a container mount a /proc for the containers inside it only where its own is not covered in any place. */
+const COVERED = {
+  maskedPaths: [...MASKED.map((name) => `/proc/${name}`), "/sys/firmware", "/sys/devices/virtual/powercap"],
+  readonlyPaths: READ_ONLY.map((name) => `/proc/${name}`),
+};
 const MIB = 1024 * 1024;
 /** Enough for any service, few enough that a fork bomb stays in its cgroup. */
 const PIDS_LIMIT = 4096;
@@ -32,8 +37,8 @@ export interface SpecInput {
   readonly rootDirectory: string;
   /** Host directory that appears as `/.longshore`: the shim, its fifo, and the late command. */
   readonly shimDirectory: string;
-  /** The host's id of the container's root; absent: no user namespace of its own. */
-  readonly idBase: number | undefined;
+  /** Absent: no user namespace of its own. */
+  readonly ids: IdRange | undefined;
   /** Host directories that appear in the container, writable. */
   readonly binds: readonly Bind[];
   /** Host files that appear as `/etc/<name>`. */
@@ -49,8 +54,7 @@ export interface SpecInput {
   readonly endTogether: boolean;
   readonly openFiles: number;
   readonly seccomp: Record<string, unknown>;
-  /** Absent: no FUSE. */
-  readonly fuse: FuseGrant | undefined;
+  readonly grant: Grant | undefined;
 }
 
 /** The shim waits for one line on its fifo, then runs the command that was written meanwhile as its child: environment and arguments arrive late. */
@@ -61,7 +65,7 @@ const SHIM_COMMAND = ["/.longshore/busybox", "sh", "-c", "read -r _ </.longshore
  * starting is not throttled to a sixteenth of a core.
  */
 export function ociSpec(input: SpecInput): Record<string, unknown> {
-  const { identity } = input;
+  const { identity, grant } = input;
   return {
     ociVersion: "1.0.2",
     hostname: input.hostname,
@@ -73,42 +77,44 @@ export function ociSpec(input: SpecInput): Record<string, unknown> {
       env: [],
       cwd: input.workingDirectory,
       // Whoever is not root mounts by a program with the setuid bit, which leads to the container's root and no further.
-      noNewPrivileges: input.fuse === undefined || identity.uid === 0,
-      capabilities: capabilities(identity.uid, input.fuse),
+      noNewPrivileges: grant === undefined || (grant.kind === "fuse" && identity.uid === 0),
+      capabilities: capabilities(identity.uid, grant),
       rlimits: [{ type: "RLIMIT_NOFILE", hard: input.openFiles, soft: input.openFiles }],
       oomScoreAdj: 100,
     },
     mounts: mounts(input),
     linux: {
       cgroupsPath: input.cgroupPath,
-      ...namespaces(input.idBase),
+      ...namespaces(input.ids),
       resources: {
         memory: memory(input),
         pids: { limit: PIDS_LIMIT },
-        devices: [{ allow: false, access: "rwm" }, ...(input.fuse === undefined ? [] : [FUSE_ACCESS])],
+        devices: [
+          { allow: false, access: "rwm" },
+          ...(grant?.devices ?? []).map(({ major, minor }) => ({ allow: true, type: "c", major, minor, access: "rw" })),
+        ],
         // An instance that is out of memory is restarted (spec 22): half of one would go on in a state that nobody has tested.
         ...(input.endTogether ? { unified: { "memory.oom.group": "1" } } : {}),
       },
-      seccomp: input.fuse?.seccomp ?? input.seccomp,
-      maskedPaths: [...MASKED.map((name) => `/proc/${name}`), "/sys/firmware", "/sys/devices/virtual/powercap"],
-      readonlyPaths: READ_ONLY.map((name) => `/proc/${name}`),
+      seccomp: grant?.seccomp ?? input.seccomp,
+      ...(grant?.kind === "nested" ? {} : COVERED),
     },
   };
 }
 
-function namespaces(idBase: number | undefined) {
+function namespaces(ids: IdRange | undefined) {
   const own = ["pid", "network", "ipc", "uts", "mount", "cgroup"].map((type) => ({ type }));
-  if (idBase === undefined) return { namespaces: own };
-  const mappings = [{ containerID: 0, hostID: idBase, size: IDS_PER_CONTAINER }];
+  if (ids === undefined) return { namespaces: own };
+  const mappings = [{ containerID: 0, hostID: ids.base, size: ids.size }];
   return { namespaces: [...own, { type: "user" }], uidMappings: mappings, gidMappings: mappings };
 }
 
-const FUSE_ACCESS = { allow: true, type: "c", major: 10, minor: 229, access: "rw" };
-
-function capabilities(uid: number, fuse: FuseGrant | undefined) {
+function capabilities(uid: number, grant: Grant | undefined) {
   // In a user namespace of its own: it may mount what the kernel lets anybody mount. Its root stays where it is: the engine's way to its files begins there.
   const all =
-    fuse === undefined ? [...DEFAULT_CAPABILITIES] : [...DEFAULT_CAPABILITIES.filter((name) => name !== "CAP_SYS_CHROOT"), "CAP_SYS_ADMIN"];
+    grant === undefined
+      ? [...DEFAULT_CAPABILITIES]
+      : [...DEFAULT_CAPABILITIES.filter((name) => grant.kind === "nested" || name !== "CAP_SYS_CHROOT"), "CAP_SYS_ADMIN"];
   // Only root starts with them in hand; others could gain them through file capabilities alone, which noNewPrivileges forbids.
   const inHand = uid === 0 ? all : [];
   return { bounding: all, permitted: inHand, effective: inHand, inheritable: [], ambient: [] };
@@ -133,10 +139,17 @@ function mounts(input: SpecInput) {
     },
     { destination: "/dev/shm", type: "tmpfs", source: "shm", options: [...quiet, "mode=1777", "size=65536k"] },
     { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: quiet },
-    ...(input.fuse === undefined
-      ? []
-      : [{ destination: "/dev/fuse", type: "bind", source: input.fuse.device, options: ["bind", "nosuid", "noexec"] }]),
+    ...(input.grant?.devices ?? []).map(({ source, target }) => ({
+      destination: target,
+      type: "bind",
+      source,
+      options: ["bind", "nosuid", "noexec"],
+    })),
     { destination: "/sys", type: "sysfs", source: "sysfs", options: [...quiet, "ro"] },
+    // Runtimes inside look there for what they may use; it is nothing, and they go on.
+    ...(input.grant?.kind === "nested"
+      ? [{ destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: [...quiet, "ro"] }]
+      : []),
     ...input.binds.map(({ source, target }) => ({ destination: target, type: "bind", source, options: ["bind", "nosuid", "nodev"] })),
     { destination: "/.longshore", type: "bind", source: input.shimDirectory, options: ["bind", "ro", "nosuid", "nodev"] },
     ...Object.entries(input.etcFiles).map(([name, source]) => ({

@@ -12,9 +12,8 @@ import { beginLog } from "../log/rotation.js";
 import { NetworkNamespace } from "../network/namespace.js";
 import { makeFifo } from "../sys/libc.js";
 import { identify, type ProcessIdentity, signalProcess } from "../sys/process.js";
-import { IDS_PER_CONTAINER } from "../sys/user-namespace.js";
 import { type Console, createUnderConmon, type RuntimeCommand, runtime } from "./conmon.js";
-import { asksForFuse, type FuseGrant } from "./fuse.js";
+import { asksForFuse, type Grants } from "./grants.js";
 import type { IdRanges } from "./id-ranges.js";
 import { type LateCommand, lateScript } from "./late-command.js";
 import { ociSpec } from "./oci-spec.js";
@@ -43,8 +42,10 @@ export interface SandboxHost {
   /** The way out; without it a container has its loopback interface only. */
   readonly egress?: SandboxEgress;
   readonly seccomp: Record<string, unknown>;
-  /** For images that ask for it; needs `ids`. */
-  readonly fuse?: FuseGrant | undefined;
+  /** For images and applications that ask for it; needs `ids`. */
+  readonly grants?: Grants;
+  /** The applications in which containers may be started. */
+  readonly nested?: ReadonlySet<string>;
   /** Open files that each process may have; not above the host's own hard limit. */
   readonly openFiles: number;
 }
@@ -119,7 +120,8 @@ async function assemble(
   // To be filled at the launch: a file that is there is faster to write.
   await writeFile(join(shim, "go"), "", { mode: 0o644 });
   await link(host.busybox, join(shim, "busybox"));
-  const ids = await host.ids?.take(id);
+  const grant = host.grants?.always;
+  const ids = await host.ids?.take(id, grant?.idRanges);
   const { disks, layersDirectory } = host;
   const binds = await mountFileSystem({
     ...{ disks, directory, mounts, mapping: ids?.mapping, layersDirectory, layers: image.layers, size, restored },
@@ -127,13 +129,13 @@ async function assemble(
   const root = join(mounts, "root");
   try {
     const identity = resolveUser(image.config.user, readInRoot(root, "/etc/passwd"), readInRoot(root, "/etc/group"));
-    if (ids !== undefined) requireIds(identity);
+    if (ids !== undefined) requireIds(identity, ids.size);
     const hostname = options.hostname ?? id.slice(0, 12);
     const place = host.egress?.reserve(id);
     const spec = ociSpec({
       rootDirectory: root,
       shimDirectory: join(mounts, "shim"),
-      idBase: ids?.base,
+      ids,
       binds,
       etcFiles: await etcFiles(directory, mounts, ids?.base ?? 0, hostname, place, host.egress?.resolvConf),
       hostname,
@@ -146,7 +148,7 @@ async function assemble(
       endTogether: host.cgroups.endsTogether,
       openFiles: host.openFiles,
       seccomp: host.seccomp,
-      fuse: host.fuse !== undefined && asksForFuse(root) ? host.fuse : undefined,
+      grant: grant ?? (host.grants?.fuse !== undefined && asksForFuse(root) ? host.grants.fuse : undefined),
     });
     await writeFile(join(directory, "config.json"), JSON.stringify(spec));
     const pid = await createUnderConmon({
@@ -184,10 +186,10 @@ async function assemble(
   }
 }
 
-function requireIds({ uid, gid, groups }: Identity): void {
+function requireIds({ uid, gid, groups }: Identity, ids: number): void {
   const highest = Math.max(uid, gid, ...groups);
-  if (highest < IDS_PER_CONTAINER) return;
-  throw new LongshoreError("UNSUPPORTED", `The image's USER has the id ${highest}; a container's ids go up to ${IDS_PER_CONTAINER - 1}.`, {
+  if (highest < ids) return;
+  throw new LongshoreError("UNSUPPORTED", `The image's USER has the id ${highest}; a container's ids go up to ${ids - 1}.`, {
     hint: "Use a lower id in the Dockerfile, or start Longshore with --user-namespaces off.",
   });
 }

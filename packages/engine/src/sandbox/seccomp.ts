@@ -39,6 +39,35 @@ const profile = z.object({ defaultAction: z.string(), defaultErrnoRet: z.number(
  * Errors: `UNAVAILABLE` when the file is not there, since running without a filter is never an answer.
  */
 export function seccompFor(capabilities: readonly string[], also: readonly string[] = []): Record<string, unknown> {
+  const { syscalls, ...rest } = wholeProfile(capabilities);
+  return {
+    ...rest,
+    syscalls: [
+      ...syscalls.map((each) => ({
+        ...each,
+        names: each.names.filter((name) => !DENIED.includes(name) && name !== "clone" && name !== "clone3"),
+      })),
+      ...PROCESS_RULES,
+      { names: DENIED.filter((name) => !also.includes(name)), action: "SCMP_ACT_ERRNO", errnoRet: EPERM },
+      ...(also.length === 0 ? [] : [{ names: also, action: "SCMP_ACT_ALLOW" }]),
+    ].filter(({ names }) => names.length > 0),
+  };
+}
+
+/** What the profile lets only those do who have a capability in the container, and whoever starts containers in it does in theirs. */
+const FOR_CONTAINERS_INSIDE = ["sethostname", "setdomainname", "setns"];
+
+/** For those who start containers in a container. */
+export function profileForContainersInside(capabilities: readonly string[]): Record<string, unknown> {
+  const { syscalls, ...rest } = wholeProfile(capabilities);
+  const others = syscalls.map((each) => ({ ...each, names: each.names.filter((name) => !FOR_CONTAINERS_INSIDE.includes(name)) }));
+  return {
+    ...rest,
+    syscalls: [...others.filter(({ names }) => names.length > 0), { names: FOR_CONTAINERS_INSIDE, action: "SCMP_ACT_ALLOW" }],
+  };
+}
+
+function wholeProfile(capabilities: readonly string[]) {
   const { defaultAction, defaultErrnoRet, syscalls } = readProfile();
   const applies = (entry: z.infer<typeof rule>) => {
     const { includes, excludes } = entry;
@@ -51,17 +80,12 @@ export function seccompFor(capabilities: readonly string[], also: readonly strin
     defaultAction,
     ...(defaultErrnoRet === undefined ? {} : { defaultErrnoRet }),
     architectures: ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"],
-    syscalls: [
-      ...syscalls.filter(applies).map(({ names, action, errnoRet, args }) => ({
-        names: names.filter((name) => !DENIED.includes(name) && name !== "clone" && name !== "clone3"),
-        action,
-        ...(errnoRet === undefined ? {} : { errnoRet }),
-        ...(args === null || args === undefined || args.length === 0 ? {} : { args }),
-      })),
-      ...PROCESS_RULES,
-      { names: DENIED.filter((name) => !also.includes(name)), action: "SCMP_ACT_ERRNO", errnoRet: EPERM },
-      ...(also.length === 0 ? [] : [{ names: also, action: "SCMP_ACT_ALLOW" }]),
-    ].filter(({ names }) => names.length > 0),
+    syscalls: syscalls.filter(applies).map(({ names, action, errnoRet, args }) => ({
+      names,
+      action,
+      ...(errnoRet === undefined ? {} : { errnoRet }),
+      ...(args === null || args === undefined || args.length === 0 ? {} : { args }),
+    })),
   };
 }
 

@@ -109,15 +109,18 @@ export class SandboxSupply {
     return sandbox;
   }
 
-  /** The host as an application has it, with the runtime that the operator has chosen for it. */
+  /** The host as an application has it, with the runtime and the rights that the operator has chosen for it. */
   #hostFor({ applicationName }: ContainerClass): SandboxHost {
     const { host } = this.#parts;
-    const runtime = host.runtimes?.get(applicationName);
-    return runtime === undefined ? host : { ...host, runtime };
+    const { grants } = host;
+    const runtime = host.runtimes?.get(applicationName) ?? host.runtime;
+    const isNested = grants !== undefined && host.nested?.has(applicationName) === true;
+    return { ...host, runtime, ...(isNested ? { grants: { ...grants, always: grants.nested } } : {}) };
   }
 
   #poolKey(image: PreparedImage, containerClass: ContainerClass): string {
     const { vcpu, memoryMib, diskMb } = containerClass.size;
-    return `${image.digest} ${vcpu}/${memoryMib}/${diskMb} ${this.#hostFor(containerClass).runtime.program}`;
+    const { runtime, grants } = this.#hostFor(containerClass);
+    return `${image.digest} ${vcpu}/${memoryMib}/${diskMb} ${runtime.program} ${grants?.always?.kind ?? ""}`;
   }
 }

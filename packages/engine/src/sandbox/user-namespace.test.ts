@@ -5,10 +5,10 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { instanceSize } from "@longshore/contract";
 import { Disks } from "../disk/disks.js";
-import { IDS_PER_CONTAINER, rootIdOf } from "../sys/user-namespace.js";
+import { rootIdOf } from "../sys/user-namespace.js";
 import { fixture } from "../testing/fixture.js";
 import { runScript } from "../testing/run-script.js";
-import { IdRanges } from "./id-ranges.js";
+import { IDS_PER_RANGE, IdRanges } from "./id-ranges.js";
 import { createSandbox, removeSandbox } from "./sandbox.js";
 
 const lite = instanceSize("lite");
@@ -17,7 +17,7 @@ test("root in a container is nobody outside, and no two containers share an id",
   await using f = await fixture();
   const made = await Promise.all([1, 2].map(async () => await createSandbox(f.host, randomUUID(), f.image, lite)));
   const roots = made.map(({ process }) => rootIdOf(process.pid));
-  for (const root of roots) assert.ok(root >= 0x7000_0000 && root % IDS_PER_CONTAINER === 0, String(root));
+  for (const root of roots) assert.ok(root >= 0x7000_0000 && root % IDS_PER_RANGE === 0, String(root));
   assert.notEqual(roots[0], roots[1]);
   for (const [index, { process }] of made.entries()) {
     assert.match(readFileSync(`/proc/${process.pid}/status`, "utf8"), new RegExp(`^Uid:\\t${roots[index]}\\t`, "m"));

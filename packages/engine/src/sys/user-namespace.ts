@@ -22,8 +22,6 @@ const setAttributeCall = libcFunction(
 );
 const moveCall = libcFunction("long syscall(long number, int from, const char *fromPath, int to, const char *toPath, unsigned int flags)");
 
-/** Ids that a container may have: 0 up to this, exclusive. */
-export const IDS_PER_CONTAINER = 65_536;
 /**
  * The host's root has no id in a container, yet the overlay file system makes its own directories on the container's disk as root. So this id, which
  * no distribution uses, stands for root on that disk; a container sees it as nobody's.
@@ -32,17 +30,17 @@ const ROOT_ON_DISK = 0xffff_fffd;
 const HELPER_DEADLINE_MS = 5_000;
 
 /**
- * A user namespace in which the ids from 0 are the host's from `base`, kept by an open file: a mount takes its translation of ids from it. Nothing runs
+ * A user namespace in which `size` ids from 0 are the host's from `base`, kept by an open file: a mount takes its translation of ids from it. Nothing runs
  * in it. Takes a few milliseconds. Errors: `UNAVAILABLE` when the kernel makes none.
  */
-export async function idMapping(base: number): Promise<number> {
+export async function idMapping(base: number, size: number): Promise<number> {
   const helper = spawn("unshare", ["--user", "sleep", "60"], { stdio: "ignore", env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" } });
   const ended = new Promise<never>((_, reject) => {
     helper.once("error", reject);
     helper.once("exit", (code) => reject(new Error(`unshare ended with ${code ?? "a signal"}`)));
   });
   try {
-    return await Promise.race([ended, mappedNamespace(helper.pid ?? 0, base)]);
+    return await Promise.race([ended, mappedNamespace(helper.pid ?? 0, base, size)]);
   } catch (cause) {
     throw new LongshoreError("UNAVAILABLE", `This machine makes no user namespaces: ${cause instanceof Error ? cause.message : cause}`, {
       cause,
@@ -54,14 +52,14 @@ export async function idMapping(base: number): Promise<number> {
   }
 }
 
-async function mappedNamespace(pid: number, base: number): Promise<number> {
+async function mappedNamespace(pid: number, base: number, size: number): Promise<number> {
   const own = readlinkSync("/proc/self/ns/user");
   for (const deadline = Date.now() + HELPER_DEADLINE_MS; readlinkSync(`/proc/${pid}/ns/user`) === own; ) {
     if (Date.now() > deadline) throw new Error("unshare did not make one in time");
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
   for (const kind of ["uid", "gid"]) {
-    writeFileSync(`/proc/${pid}/${kind}_map`, `0 ${base} ${IDS_PER_CONTAINER}\n${ROOT_ON_DISK} 0 1\n`);
+    writeFileSync(`/proc/${pid}/${kind}_map`, `0 ${base} ${size}\n${ROOT_ON_DISK} 0 1\n`);
   }
   return openSync(`/proc/${pid}/ns/user`, "r");
 }
@@ -89,9 +87,14 @@ export function bindWithIds(source: string, target: string, mapping: number): vo
 
 /** The host's id of a process's root: 0 unless it is in a user namespace of its own. Throws `ENOENT` when the process is gone. */
 export function rootIdOf(pid: number): number {
+  return rootIdsOf(pid).base;
+}
+
+/** The same, and how many ids there are from it on. */
+export function rootIdsOf(pid: number): { readonly base: number; readonly size: number } {
   for (const line of readFileSync(`/proc/${pid}/uid_map`, "utf8").split("\n")) {
-    const [inside, outside] = line.trim().split(/\s+/);
-    if (inside === "0") return Number(outside);
+    const [inside, outside, size] = line.trim().split(/\s+/);
+    if (inside === "0") return { base: Number(outside), size: Number(size) };
   }
-  return 0;
+  return { base: 0, size: 0 };
 }

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { openCgroups } from "../cgroup/open.js";
 import { Disks } from "../disk/disks.js";
 import type { ImageConfig, PreparedImage } from "../image/types.js";
-import { fuseGrant } from "../sandbox/fuse.js";
+import { availableGrants } from "../sandbox/grants.js";
 import { IdRanges } from "../sandbox/id-ranges.js";
 import { DEFAULT_CAPABILITIES } from "../sandbox/oci-spec.js";
 import type { SandboxHost } from "../sandbox/sandbox.js";
@@ -79,7 +79,7 @@ export async function fixture(): Promise<Fixture> {
       cgroups,
       disks: await Disks.detect(directory),
       seccomp: seccompFor(DEFAULT_CAPABILITIES),
-      fuse: fuseGrant(),
+      grants: availableGrants(),
       openFiles: 1024,
     },
     async [Symbol.asyncDispose]() {
