@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type Platform, platformSuite } from "@longshore/testkit";
+import { eventually, type Platform, platformSuite } from "@longshore/testkit";
 import { type BusyboxApp, busyboxApp } from "./busybox-app.js";
 
 /** Asked first and looked at last: it takes as long as a port may take to open. */
@@ -43,6 +43,19 @@ test("a container that exits at once: its code and its last lines", async (platf
   const { status, code, text } = await ask(platform, "exits");
   assert.deepEqual([status, code], [502, "CONTAINER_EXITED"]);
   assert.match(text, /exited with code 3[\s\S]*reading settings[\s\S]*DATABASE_URL is not set/);
+});
+
+test("a container that runs out of memory: it is started again without being asked, and its end is told", async (platform) => {
+  const hog = "busybox httpd -p 8080 -h /www; busybox sleep 2; exec busybox dd if=/dev/zero of=/dev/null bs=1000M count=1";
+  await deploy(platform, { name: "hog", dockerfile: `COPY www /www\nCMD ["busybox", "sh", "-c", "${hog}"]` });
+  assert.equal((await ask(platform, "hog")).text, "first version\n");
+  const first = (await platform.instances("hog"))[0];
+  assert.ok(first !== undefined);
+  await eventually("another life of the container", 30_000, async () =>
+    (await platform.instances("hog")).find(({ id, status }) => id !== first.id && status !== "exited"),
+  );
+  const log = await platform.succeed(["logs", "hog", "--instance", first.id]);
+  assert.match(log.stdout.trimEnd().split("\n").at(-1) ?? "", /longshore: out of memory: the limit is 256 MiB, the peak was/);
 });
 
 test("max_instances reached: the limit and how to raise it, and those that run are not touched", async (platform) => {

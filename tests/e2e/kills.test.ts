@@ -4,7 +4,11 @@ import { helloApp } from "./check-hello.js";
 
 const RECOVERY_DEADLINE_MS = 30_000;
 
-const { test } = platformSuite({ images: ["node"], prepare: deployTalkative });
+const { test } = platformSuite({ images: ["node"], prepare: deployBoth });
+
+async function deployBoth(platform: Platform): Promise<void> {
+  await Promise.all([deployTalkative(platform), deployPublished(platform)]);
+}
 
 /** The example, with two more things to ask its Durable Objects: a counter in their storage, and what they know of their container. */
 async function deployTalkative(platform: Platform): Promise<void> {
@@ -29,6 +33,13 @@ async function deployTalkative(platform: Platform): Promise<void> {
     if (route === "state") return Response.json(await object.getState());
     if (route === "lb")`,
   );
+  await platform.deploy(app.path);
+}
+
+/** The same example with the published Container class, which knows nothing of engines that restart. */
+async function deployPublished(platform: Platform): Promise<void> {
+  using app = helloApp("hello-published");
+  app.replace("wrangler.jsonc", '"SLEEP_AFTER": "3s"', '"SLEEP_AFTER": "10m"');
   await platform.deploy(app.path);
 }
 
@@ -71,6 +82,20 @@ test("a killed engine comes back to the same containers; a request meanwhile is 
   const life = await begin(platform, "engine");
   await platform.kill("engine");
   await assertSameLife(platform, "engine", life);
+});
+
+test("a killed engine comes back to the same container with the published class, too", async (platform) => {
+  const ask = () => platform.fetch("hello-published", "/container/engine/disk").then((response) => response.json());
+  const { instance } = (await ask()) as { instance: string };
+  await platform.kill("engine");
+  const { found } = await eventually("an answer of the container", RECOVERY_DEADLINE_MS, () =>
+    ask().then(
+      (answer) => answer as { found: string },
+      () => undefined,
+    ),
+  );
+  assert.equal(found, instance);
+  assert.equal((await platform.instances("hello-published"))[0]?.status, "running");
 });
 
 test("a killed workerd comes back to the same containers; a request meanwhile is answered", async (platform) => {

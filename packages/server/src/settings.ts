@@ -54,7 +54,10 @@ const schema = z.strictObject({
   /** Who the server and the Workers' processes run as. A number needs no entry in /etc/passwd. */
   uid: z.number().int().min(0).default(60_737),
   /** What containers are told of their place: `CLOUDFLARE_COUNTRY_A2`, `CLOUDFLARE_LOCATION`, `CLOUDFLARE_REGION`. */
-  country: z.string().length(2).default("XX"),
+  country: z
+    .string()
+    .regex(/^[A-Z]{2}$/, "must be two capital letters (ISO 3166-1)")
+    .default("XX"),
   location: z.string().default("local"),
   region: z.string().default("local"),
   /** Registries other than the installation's own, by host: credentials and how to reach them. Only in the configuration file. */

@@ -22,6 +22,23 @@ describe("resolveConfiguration", () => {
     });
   });
 
+  for (const [name, vcpu, memory, disk] of [
+    ["lite", 1 / 16, 256, 2000],
+    ["dev", 1 / 16, 256, 2000],
+    ["basic", 1 / 4, 1024, 4000],
+    ["standard-1", 1 / 2, 4096, 8000],
+    ["standard", 1 / 2, 4096, 8000],
+    ["standard-2", 1, 6144, 12_000],
+    ["standard-3", 2, 8192, 16_000],
+    ["standard-4", 4, 12_288, 20_000],
+  ] as const) {
+    test(`${name} has the documented size, by name and by numbers`, () => {
+      const numbers = { vcpu, memory_mib: memory, disk: { size_mb: disk } };
+      assert.deepEqual(resolveConfiguration({ image: "x", instance_type: name }), { image: "x", ...numbers });
+      assert.deepEqual(resolveConfiguration({ image: "x", ...numbers }), { image: "x", ...numbers });
+    });
+  }
+
   test("nothing said is lite", () => {
     assert.equal(resolveConfiguration({ image: "x" }).memory_mib, 256);
   });
@@ -41,6 +58,8 @@ describe("resolveConfiguration", () => {
     [{ vcpu: 0.5, memory_mib: 3072 }, "VALIDATE_INPUT", "vcpu", /less than 1/],
     [{ vcpu: 2, memory_mib: 3072 }, "VALIDATE_INPUT", "memory_mib", /less than 6144/],
     [{ vcpu: 1, memory_mib: 3072, disk: { size_mb: 7000 } }, "VALIDATE_INPUT", "disk", /more than 6000/],
+    [{ vcpu: 1, memory_mib: 3072.5, disk: { size_mb: 2000 } }, "VALIDATE_INPUT", "memory_mib", /whole number/],
+    [{ vcpu: 1, memory_mib: 3072, disk: { size_mb: 0.5 } }, "VALIDATE_INPUT", "disk", /whole number/],
     [{ vcpu: 1, memory_mib: 3072, disk: { size_mb: -1 } }, "VALIDATE_INPUT", "disk", /no disk/],
     [{ instance_type: "huge" }, "VALIDATE_INPUT", "instance_type", /not an instance type/],
     [{ instance_type: "__proto__" }, "VALIDATE_INPUT", "instance_type", /not an instance type/],

@@ -88,6 +88,13 @@ function isPredefined(size: InstanceSize): boolean {
 }
 
 function assertCustomSize(size: InstanceSize): void {
+  const broken = Object.entries({ memory_mib: size.memoryMib, disk: size.diskMb }).filter(([, value]) => !Number.isInteger(value));
+  if (broken.length > 0) {
+    throw new ContainersError(
+      "VALIDATE_INPUT",
+      Object.fromEntries(broken.map(([field, value]) => [field, `${value} is not a whole number.`])),
+    );
+  }
   const surpassed: Record<string, string> = {};
   if (size.vcpu > CUSTOM.maxVcpu) surpassed.vcpu = `${size.vcpu} is more than ${CUSTOM.maxVcpu}, the most that an instance can have.`;
   if (size.memoryMib > CUSTOM.maxMemoryMib) {
