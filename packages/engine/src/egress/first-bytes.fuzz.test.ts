@@ -1,26 +1,9 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import { createServer, type Socket } from "node:net";
 import { test } from "node:test";
-import { connect } from "node:tls";
 import fc from "fast-check";
+import { clientHello } from "../testing/client-hello.js";
 import { damaged, fuzz } from "../testing/fuzz.js";
 import { recognize, SNIFF_BYTES } from "./first-bytes.js";
-
-/** What Node.js sends first to a server of that name. */
-async function clientHello(servername: string): Promise<Buffer> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  const client = connect({ port, host: "127.0.0.1", servername });
-  client.on("error", () => client.destroy());
-  const [socket] = (await once(server, "connection")) as [Socket];
-  const [hello] = (await once(socket, "data")) as [Buffer];
-  client.destroy();
-  socket.destroy();
-  server.close();
-  return hello;
-}
 
 test("whatever a container sends first, it is recognized or not, in the same way for any cut, and a name is a name", async () => {
   const requests = [

@@ -1,25 +1,8 @@
 import assert from "node:assert/strict";
 import { randomBytes, randomInt } from "node:crypto";
-import { once } from "node:events";
-import { createServer, type Socket } from "node:net";
 import { test } from "node:test";
-import { connect } from "node:tls";
+import { clientHello } from "../testing/client-hello.js";
 import { recognize } from "./first-bytes.js";
-
-/** What Node.js really sends first to a server of that name. */
-async function clientHello(servername: string): Promise<Buffer> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  const client = connect({ port, host: "127.0.0.1", servername });
-  client.on("error", () => client.destroy());
-  const [socket] = (await once(server, "connection")) as [Socket];
-  const [hello] = (await once(socket, "data")) as [Buffer];
-  client.destroy();
-  socket.destroy();
-  server.close();
-  return hello;
-}
 
 test("HTTP is known by its request line, and its host by the request", () => {
   const host = (request: string) => recognize(Buffer.from(request));
