@@ -55,13 +55,15 @@ export class SandboxPool {
     return sandbox;
   }
 
-  /** A sandbox that ended while it waited. */
-  discard(id: string): void {
+  /** A sandbox that ended while it waited is the caller's again. */
+  discard(id: string): Sandbox | undefined {
+    let found: Sandbox | undefined;
     for (const sandboxes of this.#ready.values()) {
       const position = sandboxes.findIndex((sandbox) => sandbox.id === id);
-      if (position >= 0) sandboxes.splice(position, 1);
+      if (position >= 0) [found] = sandboxes.splice(position, 1);
     }
     this.#refill();
+    return found;
   }
 
   get size(): number {

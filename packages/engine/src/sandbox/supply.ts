@@ -81,7 +81,7 @@ export class SandboxSupply {
 
   /** A sandbox has ended while it waited. */
   async discard(id: string): Promise<void> {
-    this.#pool.discard(id);
+    this.#pool.discard(id)?.abandon();
     await this.#parts.cleanUp(id);
   }
 
