@@ -1,8 +1,8 @@
 import { type ContainerClass, LongshoreError } from "@longshore/contract";
 import { executableInRoot } from "../image/root.js";
+import type { OwnRun } from "../own/run.js";
 import type { Sandbox } from "../sandbox/sandbox.js";
 import type { RestoreRequest } from "../snapshot/restore-request.js";
-import type { OwnRun } from "../own/run.js";
 import { instanceCommand, instanceEnvironment, ownEnvironment } from "./environment.js";
 import type { InstanceRecord } from "./record.js";
 import { type Terms, termsOf } from "./terms.js";
@@ -58,7 +58,11 @@ export function newRecord(owner: InstanceOwner, sandbox: Sandbox, request: Creat
   return { ...record, ...termsOf(request) };
 }
 
-function environmentOf({ containerClass, durableObjectId }: InstanceOwner, sandbox: Sandbox, request: CreateRequest): Record<string, string> {
+function environmentOf(
+  { containerClass, durableObjectId }: InstanceOwner,
+  sandbox: Sandbox,
+  request: CreateRequest,
+): Record<string, string> {
   const common = {
     image: sandbox.image.config,
     home: sandbox.identity.home,
