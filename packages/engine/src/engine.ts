@@ -24,6 +24,7 @@ import { Freezer } from "./instance/freezer.js";
 import { Instance, type InstanceSandbox } from "./instance/instance.js";
 import { type CreateRequest, type InstanceOwner, newRecord } from "./instance/new-record.js";
 import type { InstanceRecord, RecordStore } from "./instance/record.js";
+import { STRAY_MS, Strays } from "./instance/strays.js";
 import { withTerms } from "./instance/terms.js";
 import { applicationLog } from "./log/application-log.js";
 import type { LogKeeper } from "./log/keeper.js";
@@ -51,6 +52,8 @@ export interface EngineParts {
   readonly poolDepth: number;
   /** Between SIGTERM and SIGKILL; {@link STOP_GRACE_MS} unless it is given. */
   readonly stopGraceMs?: number | undefined;
+  /** How long a container is kept whose Worker may not know of it; {@link STRAY_MS} unless it is given. */
+  readonly strayMs?: number | undefined;
   readonly log: Log;
 }
 
@@ -74,6 +77,7 @@ export class ContainerEngine implements Engine, LogSource, UsageSource {
   readonly forgotten = new Set<(instance: Instance) => void>();
   readonly #sandboxes: SandboxSupply;
   readonly #freezer: Freezer;
+  readonly #strays: Strays;
   readonly #cleanups = new Set<Promise<void>>();
   #openTenant: (tenant: Tenant) => Promise<TenantHost>;
 
@@ -81,6 +85,7 @@ export class ContainerEngine implements Engine, LogSource, UsageSource {
     this.parts = parts;
     this.#openTenant = (tenant) => openTenant(this, tenant);
     this.#freezer = new Freezer(parts.host.cgroups, (error) => parts.log("memory could not be reclaimed", { error: String(error) }));
+    this.#strays = new Strays(parts.strayMs ?? STRAY_MS, (instance) => this.#endStray(instance));
     this.#sandboxes = new SandboxSupply({ ...parts, cleanUp: (id) => this.#cleanUp(id) });
   }
 
@@ -208,12 +213,20 @@ export class ContainerEngine implements Engine, LogSource, UsageSource {
       save: (changed) => this.parts.records.write(changed),
       throttle: (id, vcpu) => this.parts.host.cgroups.setCpuQuota(id, vcpu),
       setFrozen: (id, frozen) => this.parts.host.cgroups.setFrozen(id, frozen),
+      unwatched: (lost) => this.#strays.lost(lost),
     });
+    this.#strays.takenBack(instance);
     this.byId.set(record.id, instance);
     tenant.containers.set(record.name, instance);
     for (const tell of this.adopted) tell(instance);
     if (record.status === "frozen") this.#freezer.reclaimLater(instance);
     return instance;
+  }
+
+  #endStray(instance: Instance): void {
+    const { id, name, tenant } = instance.record;
+    this.parts.log("a container is ended that nobody has asked for since its Worker was killed", { id, name, tenant });
+    this.stop(instance, "SIGTERM", "policy");
   }
 
   /** Ends a container at once, and removes everything of it. */

@@ -66,6 +66,8 @@ export interface EngineSettings {
   readonly snapshotTtlMs?: number;
   /** What a container gets between SIGTERM and SIGKILL; 15 minutes unless it is given. */
   readonly stopGraceMs?: number;
+  /** How long a container is kept whose Worker may not know of it, in milliseconds; ten minutes unless it is given. */
+  readonly strayMs?: number;
   /** Open files of a container's process. */
   readonly openFiles: number;
   /** Where containers may connect to, beside the public Internet. */
@@ -184,6 +186,7 @@ async function buildParts(settings: EngineSettings, directories: EngineDirectori
     records: new RecordStore(directories.records),
     poolDepth: settings.poolDepth,
     stopGraceMs: settings.stopGraceMs,
+    strayMs: settings.strayMs,
     log: settings.log,
     egress,
     host,

@@ -15,6 +15,8 @@ export interface InstanceActions {
   throttle(id: string, vcpu: number): void;
   /** Stops its processes from running, or lets them go on. */
   setFrozen(id: string, frozen: boolean): void;
+  /** The last of those who waited for the instance's end has gone. */
+  unwatched(instance: Instance): void;
 }
 
 /** The parts of a sandbox that an instance uses. After a re-adoption there is nothing to launch any more. */
@@ -101,7 +103,17 @@ export class Instance {
    */
   watched(): Disposable {
     this.#watchers++;
-    return { [Symbol.dispose]: () => void this.#watchers-- };
+    return {
+      [Symbol.dispose]: () => {
+        this.#watchers--;
+        if (this.#watchers === 0) this.#actions.unwatched(this);
+      },
+    };
+  }
+
+  /** True while somebody waits for the end of the instance. */
+  get isWatched(): boolean {
+    return this.#watchers > 0;
   }
 
   /**

@@ -83,6 +83,23 @@ test("a Worker that lost sight of its container gets it back when it asks for th
   assert.notEqual(only(on).record.id, first.id);
 });
 
+test("a container whose Worker was killed before it can have written anything down is ended when nobody asks for it; others stay", async () => {
+  await using on = await snapshotStage({ strayMs: 200 });
+  await on.act("old", "start", shell("sleep 1000"));
+  await until(() => [...on.open.engine.byId.values()].some(({ status }) => status === "starting"));
+  const old = only(on);
+  // Older than the time in which a Worker writes.
+  await pause(3_100);
+  await on.act("young", "start", shell("sleep 1000"));
+  await until(() => on.open.engine.byId.size === 2);
+  const young = [...on.open.engine.byId.values()].find((instance) => instance !== old);
+  assert.ok(young !== undefined);
+  await until(() => young.isWatched);
+  await on.killWorker();
+  assert.equal((await young.exited).reason, "policy");
+  assert.equal(old.live, true);
+});
+
 test("running out of memory is told to whoever asks: the exit, docker inspect, the log, the next connection", async () => {
   await using on = await snapshotStage();
   const program = shell("echo working; exec dd if=/dev/zero of=/dev/null bs=400M count=1");

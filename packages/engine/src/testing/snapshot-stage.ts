@@ -58,6 +58,8 @@ export interface SnapshotStage extends AsyncDisposable {
   readonly open: OpenEngine;
   /** Does something to the container of a Durable Object; throws what it throws. */
   act(object: string, action: string, argument?: unknown): Promise<unknown>;
+  /** Kills workerd; there is no other afterwards. */
+  killWorker(): Promise<void>;
   /** Ends the engine as a kill would, as far as containers can tell, and starts another. */
   restartEngine(): Promise<void>;
 }
@@ -75,6 +77,7 @@ export async function snapshotStage(
       return engine.open;
     },
     act: (object, action, argument) => worker.act(object, action, argument),
+    killWorker: () => worker[Symbol.asyncDispose](),
     restartEngine: () => engine.restart(),
     async [Symbol.asyncDispose]() {
       await worker[Symbol.asyncDispose]();
