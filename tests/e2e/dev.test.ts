@@ -127,14 +127,6 @@ test("the newest wrangler, with the published class, on the engine that runs", {
   assert.equal(await server.get("/a/cgi-bin/out"), "intercepted http://outside.example/page\n");
 
   // As a crash would, or a closed window: wrangler says nothing to anybody.
-  for (const pid of below(server.terminal.pid)) process.kill(pid, "SIGKILL");
+  server.terminal.kill();
   await eventually("no container left", GONE_DEADLINE_MS, async () => (await platform.instances()).length === 0 || undefined);
 });
-
-/** The processes that a process has started, and those that they have. */
-function below(pid: number): number[] {
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").filter(Boolean).map(Number);
-  return children
-    .flatMap((child) => [child, ...below(child)])
-    .filter((each) => readFileSync(`/proc/${each}/cmdline`, "utf8").includes("wrangler"));
-}

@@ -1,6 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { stripVTControlCharacters } from "node:util";
+import { isErrno } from "@longshore/contract";
 import { type Collected, collect, eventually } from "@longshore/testkit";
 
 export interface TerminalOptions {
@@ -11,7 +13,7 @@ export interface TerminalOptions {
 const START_DEADLINE_MS = 90_000;
 const END_DEADLINE_MS = 30_000;
 
-/** A program on a terminal of its own, as a person has it: script(1) is between. Disposing hangs up. */
+/** A program on a terminal of its own, as a person has it: script(1) is between. Disposing ends it. */
 export class Terminal implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #output: Collected;
@@ -32,11 +34,6 @@ export class Terminal implements AsyncDisposable {
   /** All that was on the screen, without colours. */
   get text(): string {
     return stripVTControlCharacters(this.#output.text);
-  }
-
-  /** The pid of script(1), whose child is the program. */
-  get pid(): number {
-    return this.#child.pid ?? 0;
   }
 
   press(key: string): void {
@@ -62,8 +59,42 @@ export class Terminal implements AsyncDisposable {
     return await this.#exited;
   }
 
+  /** Ends the program and all that it has started as a crash would. */
+  kill(): void {
+    for (const pid of below(this.#child.pid ?? 0)) killIfThere(pid);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#child.exitCode === null && this.#child.signalCode === null) this.#child.kill("SIGHUP");
+    if (this.#child.exitCode === null && this.#child.signalCode === null) this.#child.kill("SIGTERM");
+    await this.ended().catch(() => {
+      this.kill();
+      this.#child.kill("SIGKILL");
+    });
     await this.#exited;
+  }
+}
+
+/** The processes that a process has started, and those that they have. */
+function below(pid: number): number[] {
+  const children = read(`/proc/${pid}/task/${pid}/children`).trim().split(" ").filter(Boolean).map(Number);
+  return children.flatMap((child) => [child, ...below(child)]).filter((each) => read(`/proc/${each}/stat`) !== "");
+}
+
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    // It has ended with one that was killed before.
+    if (!isErrno(error, "ESRCH")) throw error;
+  }
+}
+
+function read(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    // The process has ended meanwhile.
+    if (isErrno(error, "ENOENT") || isErrno(error, "ESRCH")) return "";
+    throw error;
   }
 }

@@ -51,6 +51,20 @@ export async function listImageNames(socket: string): Promise<string[]> {
   return (JSON.parse(response.body.toString("utf8")) as { RepoTags?: string[] }[]).flatMap(({ RepoTags }) => RepoTags ?? []);
 }
 
+/** Gives an image of the engine's one more name; returns false when there is no such image, or no engine. Errors: `UNAVAILABLE`. */
+export async function tagEngineImage(socket: string, name: string, repository: string, tag: string): Promise<boolean> {
+  const response = await ask(socket, "POST", `/images/${name}/tag?${new URLSearchParams({ repo: repository, tag })}`);
+  if (response === undefined || response.status === 404) return false;
+  if (response.status >= 300) throw failure(response, `tag the image ${name}`);
+  return true;
+}
+
+/** The names of an image of the engine's; none when there is no such image. Errors: `UNAVAILABLE`. */
+export async function engineImageNames(socket: string, name: string): Promise<string[]> {
+  const response = await ask(socket, "GET", `/images/${name}/json`);
+  return response?.status === 200 ? ((JSON.parse(response.body.toString("utf8")) as { RepoTags?: string[] }).RepoTags ?? []) : [];
+}
+
 /** Takes a name, and with its last one the image, from the engine; one that is not there is fine. Errors: `UNAVAILABLE`. */
 export async function removeEngineImage(socket: string, name: string): Promise<void> {
   const response = await ask(socket, "DELETE", `/images/${name}?force=1`);

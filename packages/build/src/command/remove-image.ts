@@ -1,6 +1,8 @@
 import { LongshoreError } from "@longshore/contract";
 import { openBuildRoot } from "../build-root.js";
 import { buildah } from "../buildah.js";
+import { isDevelopmentName } from "../development/name.js";
+import { setAside } from "../development/set-aside.js";
 import { forgetDigests } from "../push-record.js";
 import { fullName } from "../reference.js";
 import { findImage, listImages, requireImage } from "../storage.js";
@@ -24,6 +26,7 @@ export const removeImage: Verb = async (args, { settings }) => {
       });
     }
     await buildah(root, ["rmi", ...(byId ? ["--force", image.id] : [fullName(name)])], `Removing ${name}`);
+    if (!byId && settings.engineSocket !== undefined && isDevelopmentName(name)) await setAside(settings.engineSocket, name);
     if (!(await listImages(root)).some(({ id }) => id === image.id)) {
       await forgetDigests(root, image.id);
       print(`Deleted: sha256:${image.id}`);

@@ -1,7 +1,7 @@
 import { familiarName, fullName } from "../reference.js";
 
 /** wrangler gives the images of `wrangler dev` names below this one, in every version. */
-const PREFIX = "cloudflare-dev/";
+export const PREFIX = "cloudflare-dev/";
 
 /** True for the name of an image that wrangler has built for development: it goes to the engine, and ends with its wrangler. */
 export function isDevelopmentName(name: string): boolean {

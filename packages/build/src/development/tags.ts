@@ -15,6 +15,7 @@ import { fullName } from "../reference.js";
 import type { BuildSettings } from "../settings.js";
 import { listImages } from "../storage.js";
 import { isDevelopmentName } from "./name.js";
+import { isSetAside } from "./set-aside.js";
 
 const directoryOf = (root: BuildRoot) => join(root.root, "development");
 
@@ -35,7 +36,7 @@ export async function removeAbandonedNames(root: BuildRoot, engineSocket: string
   if (engineSocket === undefined) return;
   const wanted = new Set((await listImages(root)).flatMap(({ names }) => names));
   for (const name of await listImageNames(engineSocket)) {
-    if (isDevelopmentName(name) && !wanted.has(fullName(name))) await removeEngineImage(engineSocket, name);
+    if (isSetAside(name) || (isDevelopmentName(name) && !wanted.has(fullName(name)))) await removeEngineImage(engineSocket, name);
   }
 }
 
