@@ -2,6 +2,7 @@ import type { ServerResponse } from "node:http";
 import type { Dispatcher, Pool } from "undici";
 import { DONE, type Outcome } from "./exchange.js";
 import { responseHeaders } from "./headers.js";
+import { giveBack, isLent } from "./reading.js";
 
 export interface ForwardedRequest {
   readonly method: string;
@@ -55,7 +56,10 @@ class Forwarding implements Dispatcher.DispatchHandler {
 
   onData(chunk: Buffer): boolean {
     this.#begun = true;
-    return this.#response.write(chunk);
+    if (!isLent(chunk)) return this.#response.write(chunk);
+    return this.#response.write(chunk, (error) => {
+      if (!error) giveBack(chunk);
+    });
   }
 
   onComplete(): void {

@@ -1,6 +1,7 @@
 import { setMaxListeners } from "node:events";
 import type { WorkerUpstream } from "@longshore/contract";
-import { Pool } from "undici";
+import { type buildConnector, Pool } from "undici";
+import { connectReader } from "./reading.js";
 
 /** workerd closes a connection that was idle for 5 s. We close it earlier, so that no request meets a connection that is just being closed. */
 const IDLE_MS = 3000;
@@ -95,7 +96,7 @@ export class Lane {
   connections(socketPath: string): Connections {
     if (this.#connections?.socketPath === socketPath) return this.#connections;
     const pool = new Pool(`http://${this.script}`, {
-      socketPath,
+      connect: (_target, connected) => connectPool(socketPath, connected),
       pipelining: 1,
       keepAliveTimeout: IDLE_MS,
       keepAliveMaxTimeout: IDLE_MS,
@@ -138,4 +139,14 @@ export class Lane {
       this.#draining.add(done);
     });
   }
+}
+
+function connectPool(path: string, connected: buildConnector.Callback): void {
+  const socket = connectReader(path);
+  const failed = (error: Error) => connected(error, null);
+  socket.once("error", failed);
+  socket.once("connect", () => {
+    socket.off("error", failed);
+    connected(null, socket);
+  });
 }
