@@ -18,7 +18,9 @@ const TICKS_PER_SECOND = 100;
 
 /** Seconds of CPU time that a process has had. */
 function cpuSeconds(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\) /s, "").split(" ");
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
+    .replace(/^.*\) /s, "")
+    .split(" ");
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 }
 
@@ -77,7 +79,9 @@ test("memory is limited without swap, and counted", { timeout: 60_000 }, async (
     assert.deepEqual(await cgroups.ids(), [id]);
     const limit = cgroups.version === 2 ? ["memory.max", "memory.swap.max"] : ["memory.limit_in_bytes", "memory.memsw.limit_in_bytes"];
     const directory = join(MOUNT, cgroups.version === 2 ? "" : "memory", cgroups.path(id));
-    const [memory, swap] = limit.map((name) => (existsSync(join(directory, name)) ? readFileSync(join(directory, name), "utf8").trim() : ""));
+    const [memory, swap] = limit.map((name) =>
+      existsSync(join(directory, name)) ? readFileSync(join(directory, name), "utf8").trim() : "",
+    );
     assert.equal(memory, String(256 * 1024 * 1024));
     if (cgroups.limitsSwap) assert.equal(swap, cgroups.version === 2 ? "0" : memory);
   } finally {
