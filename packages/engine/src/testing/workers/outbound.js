@@ -35,6 +35,8 @@ export class Box extends DurableObject {
       container.start({ enableInternet: get("internet") === "on" });
       return await container.getTcpPort(8080).fetch("http://container/");
     }
+    // An object that nobody asks anything for ten seconds is put away, and its container with it.
+    if (what === "stay") await scheduler.wait(10 * 60_000);
     if (what === "running") return Response.json(container.running);
     const taker = this.ctx.exports.Taker({ props: { tag: get("tag") } });
     if (what === "all") await container.interceptAllOutboundHttp(taker);
