@@ -62,6 +62,19 @@ test("settings that contradict each other are refused", () => {
   assert.ok(!registriesSchema.safeParse({ "r.example": { username: "me", password: "x", passwordFile: "y" } }).success);
   assert.ok(!registriesSchema.safeParse({ "https://r.example": {} }).success);
   assert.ok(!registriesSchema.safeParse({ "r.example": { user: "me" } }).success);
+  const key = { accessKeyId: "AKIDEXAMPLE", secretAccessKey: "x" };
+  for (const wrong of [
+    { accessKeyId: "AKIDEXAMPLE" },
+    { ...key, secretAccessKeyFile: "y" },
+    { ...key, username: "me", password: "x" },
+    { region: "eu-central-1" },
+    { ...key, endpoint: "not a URL" },
+  ]) {
+    assert.ok(!registriesSchema.safeParse({ "r.example": wrong }).success, JSON.stringify(wrong));
+  }
+  assert.deepEqual(readRegistries(registriesSchema.parse({ "r.example": { ...key, region: "eu-central-1" } })), {
+    "r.example": { aws: { ...key, region: "eu-central-1" } },
+  });
 });
 
 /** Pushes an image without layers; returns its manifest. */

@@ -12,6 +12,17 @@ export const registriesSchema = z.record(
       password: z.string().optional(),
       /** A file with the password, read by the engine. */
       passwordFile: z.string().optional(),
+      /** An AWS access key, in place of username and password: those of an Amazon registry are made with it, and expire. */
+      accessKeyId: z.string().min(1).optional(),
+      secretAccessKey: z.string().min(1).optional(),
+      /** A file with the secret access key. */
+      secretAccessKeyFile: z.string().optional(),
+      /** Of a temporary access key. */
+      sessionToken: z.string().min(1).optional(),
+      /** The AWS region, where the registry's name does not say it. */
+      region: z.string().min(1).optional(),
+      /** Where passwords are made, when it is not `https://api.ecr.<region>.amazonaws.com/`. */
+      endpoint: z.url({ protocol: /^https?$/ }).optional(),
       /** A file with PEM certificates that are trusted for this registry. */
       ca: z.string().optional(),
       /** HTTPS with any certificate, or plain HTTP. */
@@ -22,23 +33,52 @@ export const registriesSchema = z.record(
     .refine(({ password, passwordFile }) => password === undefined || passwordFile === undefined, "has both password and passwordFile")
     .refine(({ username, password, passwordFile }) => (username === undefined) === (password === undefined && passwordFile === undefined), {
       error: "needs a username and a password, or neither",
-    }),
+    })
+    .refine(({ secretAccessKey, secretAccessKeyFile }) => secretAccessKey === undefined || secretAccessKeyFile === undefined, {
+      error: "has both secretAccessKey and secretAccessKeyFile",
+    })
+    .refine((each) => (each.accessKeyId === undefined) === (each.secretAccessKey === undefined && each.secretAccessKeyFile === undefined), {
+      error: "needs an accessKeyId and a secretAccessKey, or neither",
+    })
+    .refine(({ accessKeyId, username }) => accessKeyId === undefined || username === undefined, "has both a username and an accessKeyId")
+    .refine(
+      ({ accessKeyId, sessionToken, region, endpoint }) => accessKeyId !== undefined || (sessionToken ?? region ?? endpoint) === undefined,
+      { error: "has sessionToken, region or endpoint, which mean nothing without an accessKeyId" },
+    ),
 );
+
+type OneRegistry = z.infer<typeof registriesSchema>[string];
 
 /** The settings with their files read. Errors: `INVALID_INPUT` naming the file. */
 export function readRegistries(settings: z.infer<typeof registriesSchema>): Registries {
   const registries: Record<string, RegistrySettings> = {};
-  for (const [host, { passwordFile, ca, password, username, insecure, mirror }] of Object.entries(settings)) {
+  for (const [host, said] of Object.entries(settings)) {
+    const { passwordFile, ca, password, username, insecure, mirror } = said;
     const secret = passwordFile === undefined ? password : readSetting(host, "passwordFile", passwordFile).trimEnd();
     registries[host] = {
       ...(username === undefined ? {} : { username }),
       ...(secret === undefined ? {} : { password: secret }),
+      ...awsKey(host, said),
       ...(ca === undefined ? {} : { ca: readSetting(host, "ca", ca) }),
       ...(insecure === undefined ? {} : { insecure }),
       ...(mirror === undefined ? {} : { mirror }),
     };
   }
   return registries;
+}
+
+function awsKey(host: string, said: OneRegistry): Pick<RegistrySettings, "aws"> {
+  const { accessKeyId, secretAccessKeyFile: file, sessionToken, region, endpoint } = said;
+  const secretAccessKey = file === undefined ? said.secretAccessKey : readSetting(host, "secretAccessKeyFile", file).trimEnd();
+  if (accessKeyId === undefined || secretAccessKey === undefined) return {};
+  const aws = {
+    accessKeyId,
+    secretAccessKey,
+    ...(sessionToken === undefined ? {} : { sessionToken }),
+    ...(region === undefined ? {} : { region }),
+    ...(endpoint === undefined ? {} : { endpoint }),
+  };
+  return { aws };
 }
 
 function readSetting(host: string, name: string, file: string): string {

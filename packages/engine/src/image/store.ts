@@ -172,8 +172,8 @@ export class ImageStore {
     return image;
   }
 
-  async #blob(reference: string, { digest }: Descriptor): Promise<Readable> {
-    const blob = await this.#source.blob(digest, reference);
+  async #blob(reference: string, { digest, size }: Descriptor): Promise<Readable> {
+    const blob = await this.#source.blob(digest, reference, size);
     if (blob === undefined) throw missing(`The part ${digest} of the image ${reference} is not in the registry.`);
     return Readable.from(blob);
   }

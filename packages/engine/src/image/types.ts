@@ -20,10 +20,18 @@ export interface PreparedImage {
   readonly sizeBytes: number;
 }
 
+export interface ManifestOptions {
+  /** What a tag named when it was last asked for does not do in place of what it names now. */
+  readonly fresh?: boolean;
+}
+
 /** Where image bytes come from: the registry's store on this machine, or another registry. */
 export interface ImageSource {
   /** The manifest's digest and bytes; `undefined` when there is no such image. */
-  manifest(reference: string): Promise<{ digest: string; bytes: Buffer } | undefined>;
-  /** The bytes of a blob of the image, as a stream; `undefined` when there is no such blob. The caller checks the digest. */
-  blob(digest: string, reference: string): Promise<NodeJS.ReadableStream | undefined>;
+  manifest(reference: string, options?: ManifestOptions): Promise<{ digest: string; bytes: Buffer } | undefined>;
+  /**
+   * The bytes of a blob of the image, as a stream; `undefined` when there is no such blob. The caller checks the digest. `size` is what the image
+   * says that it has: a source need not bring more.
+   */
+  blob(digest: string, reference: string, size?: number): Promise<NodeJS.ReadableStream | undefined>;
 }

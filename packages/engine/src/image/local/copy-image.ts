@@ -22,7 +22,7 @@ export async function copyImage(
   progress: LayerProgress = () => undefined,
 ): Promise<Omit<ArchivedImage, "names">> {
   const fetch = async (part: Descriptor, report?: (bytes: number) => void): Promise<ArrivedBlob> => {
-    const bytes = (await blobs.stream(part.digest)) ?? (await source.blob(part.digest, reference));
+    const bytes = (await blobs.stream(part.digest)) ?? (await source.blob(part.digest, reference, part.size));
     if (bytes === undefined) throw absent(reference);
     const arrived = await blobs.receive(directory, upTo(bytes as AsyncIterable<Buffer>, part, reference), report);
     if (arrived.digest === part.digest) return arrived;

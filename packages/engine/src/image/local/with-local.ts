@@ -6,7 +6,7 @@ import { digestInReference } from "./name.js";
 export function withLocalImages(local: LocalImages, others: ImageSource): ImageSource {
   const sourceOf = (reference: string): ImageSource => (digestInReference(reference) === undefined ? others : local);
   return {
-    manifest: (reference) => sourceOf(reference).manifest(reference),
-    blob: (digest, reference) => sourceOf(reference).blob(digest, reference),
+    manifest: (reference, options) => sourceOf(reference).manifest(reference, options),
+    blob: (digest, reference, size) => sourceOf(reference).blob(digest, reference, size),
   };
 }

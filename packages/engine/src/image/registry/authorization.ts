@@ -1,6 +1,7 @@
 import { LongshoreError } from "@longshore/contract";
 import { type Dispatcher, request } from "undici";
 import { z } from "zod";
+import { EcrPasswords } from "./ecr.js";
 import type { RegistrySettings } from "./settings.js";
 
 const answer = z.object({ token: z.string().optional(), access_token: z.string().optional(), expires_in: z.number().optional() });
@@ -30,26 +31,35 @@ export function parseChallenge(header: string): Challenge | undefined {
 export class Authorization {
   readonly #settings: RegistrySettings;
   readonly #dispatcher: Dispatcher;
+  readonly #passwords: EcrPasswords | undefined;
   readonly #headers = new Map<string, { readonly value: string; readonly until: number }>();
 
-  constructor(settings: RegistrySettings, dispatcher: Dispatcher) {
+  /** `host` is the registry's. */
+  constructor(host: string, settings: RegistrySettings, dispatcher: Dispatcher) {
     this.#settings = settings;
     this.#dispatcher = dispatcher;
+    this.#passwords = EcrPasswords.for(host, settings, dispatcher);
   }
 
   /** The header for a repository, if one is known that is still good. */
   header(repository: string): string | undefined {
+    if (this.#passwords !== undefined) return this.#passwords.header;
     const known = this.#headers.get(repository);
     return known !== undefined && known.until > Date.now() ? known.value : undefined;
   }
 
-  /** Does what a registry's refusal asks for. Returns false when nothing can be done. Errors: `UNAUTHORIZED`, `UNAVAILABLE`. */
-  async answer(repository: string, header: string | undefined): Promise<boolean> {
+  /**
+   * Does what a registry's refusal asks for; `header` is what it says in `WWW-Authenticate`, `sent` the authorization that it refused.
+   * Returns false when nothing can be done. Errors: `UNAUTHORIZED`, `UNAVAILABLE`.
+   */
+  async answer(repository: string, header: string | undefined, sent: string | undefined): Promise<boolean> {
+    // Amazon's registries say "forbidden", and name no scheme, when a password has expired.
+    if (this.#passwords !== undefined) return await this.#passwords.replace(sent);
     const challenge = header === undefined ? undefined : parseChallenge(header);
     if (challenge === undefined) return false;
     if (challenge.scheme === "basic") {
       const value = this.#basic();
-      if (value === undefined || this.header(repository) === value) return false;
+      if (value === undefined || sent === value) return false;
       this.#headers.set(repository, { value, until: Number.POSITIVE_INFINITY });
       return true;
     }

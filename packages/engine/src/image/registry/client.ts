@@ -33,7 +33,7 @@ export class RegistryClient {
       headersTimeout: SILENCE_MS,
       bodyTimeout: SILENCE_MS,
     });
-    this.#authorization = new Authorization(settings, this.#dispatcher);
+    this.#authorization = new Authorization(host, settings, this.#dispatcher);
   }
 
   /**
@@ -75,9 +75,9 @@ export class RegistryClient {
       const wanted = response.headers["www-authenticate"];
       const header = Array.isArray(wanted) ? wanted.find((value) => /^\s*b(earer|asic)\b/i.test(value)) : wanted;
       // Docker Hub and others refuse what does not exist as they refuse what is private.
-      if (round > 0 || response.statusCode === 403 || !(await this.#authorization.answer(repository, header))) {
+      if (round > 0 || !(await this.#authorization.answer(repository, header, authorization))) {
         throw new LongshoreError("UNAUTHORIZED", `The registry ${this.host} refuses access to ${repository}.`, {
-          hint: "Set its username and password under `registries` in the configuration file, and check the image's name.",
+          hint: "Set its credentials under `registries` in the configuration file, and check the image's name.",
         });
       }
     }

@@ -1,7 +1,21 @@
+/** An access key of Amazon's, or of a cloud that has its API. Passwords for the registry are made with it. */
+export interface AwsKey {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  /** Of a temporary key. */
+  readonly sessionToken?: string;
+  /** Where the registry's name does not say it. */
+  readonly region?: string;
+  /** The service that makes the passwords; `https://api.ecr.<region>.amazonaws.com/` unless it is given. */
+  readonly endpoint?: string;
+}
+
 /** What an operator says about one registry. */
 export interface RegistrySettings {
   readonly username?: string;
   readonly password?: string;
+  /** In place of a username and a password. */
+  readonly aws?: AwsKey;
   /** PEM certificates that are trusted for this registry besides the machine's own. */
   readonly ca?: string;
   /** Plain HTTP, or HTTPS with any certificate. */

@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { renameSync, writeFileSync } from "node:fs";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { isErrno, LongshoreError } from "@longshore/contract";
-import type { ImageSource } from "../types.js";
+import type { ImageSource, ManifestOptions } from "../types.js";
 import { BlobCache } from "./blob-cache.js";
 import { RegistryClient, type Response } from "./client.js";
 import { namesRegistry, parseRemote, type RemoteReference } from "./reference.js";
@@ -48,7 +49,7 @@ export class RegistryImageSource implements ImageSource {
   }
 
   /** Errors: `INVALID_INPUT`, `UNAUTHORIZED`, `UNAVAILABLE`. */
-  async manifest(reference: string): Promise<{ digest: string; bytes: Buffer } | undefined> {
+  async manifest(reference: string, { fresh = false }: ManifestOptions = {}): Promise<{ digest: string; bytes: Buffer } | undefined> {
     const remote = parseRemote(reference);
     if (remote.digest !== undefined) return await this.#kept(remote, remote.digest);
     let bytes: Buffer | undefined;
@@ -58,20 +59,21 @@ export class RegistryImageSource implements ImageSource {
         return response.statusCode === 404 ? await nothing(response) : await document(response, reference);
       });
     } catch (error) {
-      const last = error instanceof LongshoreError && error.code === "UNAVAILABLE" ? await this.#lastDigest(remote) : undefined;
+      const last = !fresh && error instanceof LongshoreError && error.code === "UNAVAILABLE" ? await this.#lastDigest(remote) : undefined;
       if (last === undefined) throw error;
       return await this.#kept(remote, last);
     }
     if (bytes === undefined) return undefined;
     const digest = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
-    await this.#remember(remote, digest);
+    await this.#blobs.keep(digest, bytes);
+    this.#remember(remote, digest);
     return { digest, bytes };
   }
 
-  /** Errors: `INVALID_INPUT` (wrong digest), `UNAUTHORIZED`, `UNAVAILABLE`. */
-  async blob(digest: string, reference: string): Promise<NodeJS.ReadableStream | undefined> {
+  /** Errors: `INVALID_INPUT` (wrong digest, or more than `size` bytes), `UNAUTHORIZED`, `UNAVAILABLE`. */
+  async blob(digest: string, reference: string, size = Number.MAX_SAFE_INTEGER): Promise<NodeJS.ReadableStream | undefined> {
     const remote = parseRemote(reference);
-    return await this.#blobs.read(digest, (from) =>
+    return await this.#blobs.read(digest, size, (from) =>
       this.#fetch(remote, `blobs/${digest}`, from, {}).then(
         (found) => found ?? this.#fetch(remote, `manifests/${digest}`, from, { accept: MANIFESTS }),
       ),
@@ -84,7 +86,9 @@ export class RegistryImageSource implements ImageSource {
 
   /** A manifest by digest: on disk from the first time on. */
   async #kept(remote: RemoteReference, digest: string): Promise<{ digest: string; bytes: Buffer } | undefined> {
-    const stream = await this.#blobs.read(digest, (from) => this.#fetch(remote, `manifests/${digest}`, from, { accept: MANIFESTS }));
+    const stream = await this.#blobs.read(digest, MAX_MANIFEST_BYTES, (from) =>
+      this.#fetch(remote, `manifests/${digest}`, from, { accept: MANIFESTS }),
+    );
     if (stream === undefined) return undefined;
     const chunks: Buffer[] = [];
     for await (const chunk of stream) chunks.push(chunk as Buffer);
@@ -122,10 +126,11 @@ export class RegistryImageSource implements ImageSource {
     return client;
   }
 
-  async #remember(remote: RemoteReference, digest: string): Promise<void> {
+  /** At once, not awaited: a tag may be asked for twice at the same time. */
+  #remember(remote: RemoteReference, digest: string): void {
     const file = this.#tagFile(remote);
-    await writeFile(`${file}.partial`, digest);
-    await rename(`${file}.partial`, file);
+    writeFileSync(`${file}.partial`, digest);
+    renameSync(`${file}.partial`, file);
   }
 
   async #lastDigest(remote: RemoteReference): Promise<string | undefined> {
@@ -146,8 +151,8 @@ export class RegistryImageSource implements ImageSource {
 export function imagesFrom(own: ImageSource, others: ImageSource): ImageSource {
   const sourceOf = (reference: string) => (namesRegistry(reference) ? others : own);
   return {
-    manifest: (reference) => sourceOf(reference).manifest(reference),
-    blob: (digest, reference) => sourceOf(reference).blob(digest, reference),
+    manifest: (reference, options) => sourceOf(reference).manifest(reference, options),
+    blob: (digest, reference, size) => sourceOf(reference).blob(digest, reference, size),
   };
 }
 
