@@ -122,7 +122,7 @@ export async function openEngine(settings: EngineSettings): Promise<OpenEngine> 
   void engine.refreshPool().then(() => collector.start());
   const close = async () => {
     collector[Symbol.dispose]();
-    sessions[Symbol.dispose]();
+    await sessions[Symbol.asyncDispose]();
     own[Symbol.dispose]();
     docker.close();
     docker.closeAllConnections();

@@ -18,7 +18,7 @@ const LOOK_EVERY_MS = 1_000;
  * A session belongs to the process that started its workerd, and to the engine of that process's machine: when that process ends, in whichever way, all
  * of the session is removed within two seconds. It outlives the engine, as any tenant does.
  */
-export class DevSessions implements Disposable {
+export class DevSessions implements AsyncDisposable {
   readonly #engine: ContainerEngine;
   readonly #timer: NodeJS.Timeout;
   readonly #connections = new WeakMap<Socket, string>();
@@ -80,15 +80,18 @@ export class DevSessions implements Disposable {
       return keeper !== undefined && !isAlive(keeper);
     });
     for (const id of ended) {
+      if (this.#closed) return;
       await this.#inTurn(() => this.#engine.deleteTenant(id)).catch((error: unknown) =>
         this.#engine.parts.log("a development session could not be removed", { id, error: String(error) }),
       );
     }
   }
 
-  [Symbol.dispose](): void {
+  /** Looks no more, and waits for what is being removed. Sessions stay, for the engine or the next one to decide. */
+  async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     clearInterval(this.#timer);
+    await this.#changing;
   }
 
   #present(id: string): TenantHost {
