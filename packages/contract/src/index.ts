@@ -25,5 +25,14 @@ export {
   tagKey,
 } from "./registry-layout.js";
 export type { EgressUsage, TransferredBytes, UsageSource } from "./usage.js";
-export type { DurableObjectNamespace, ModuleKind, WorkerBinding, WorkerModule, WorkerVersion } from "./worker-version.js";
+export type {
+  AssetFile,
+  AssetsConfig,
+  DurableObjectNamespace,
+  ModuleKind,
+  WorkerAssets,
+  WorkerBinding,
+  WorkerModule,
+  WorkerVersion,
+} from "./worker-version.js";
 export type { TrafficGate, WorkerHost, WorkerTarget, WorkerUpstream } from "./workers.js";

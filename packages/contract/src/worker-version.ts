@@ -13,6 +13,34 @@ export interface WorkerVersion {
   /** Durable Object classes that have a container. */
   readonly containers: readonly { readonly className: string; readonly name?: string }[];
   readonly annotations: Readonly<Record<string, string>>;
+  /** Files that are served beside the code. A version with files and no modules is served by them alone; its `mainModule` is empty. */
+  readonly assets?: WorkerAssets;
+}
+
+/** The static files of a version and how they are served. */
+export interface WorkerAssets {
+  /** Hex digest over the list of files: equal ids, equal files. */
+  readonly id: string;
+  /** Bucket key of the list: JSON of `AssetFile[]`. */
+  readonly listKey: string;
+  readonly config: AssetsConfig;
+}
+
+export interface AssetFile {
+  /** Begins with `/`; segments are plain names, never `.` or `..`, and no file's path begins another's. */
+  readonly path: string;
+  /** Bucket key of the bytes, whose last segment is a digest of them. */
+  readonly key: string;
+  readonly size: number;
+}
+
+/** How files are matched to requests, in Cloudflare's words; `headers` and `redirects` are the texts of `_headers` and `_redirects`. */
+export interface AssetsConfig {
+  readonly html_handling?: string;
+  readonly not_found_handling?: string;
+  readonly run_worker_first?: boolean | readonly string[];
+  readonly headers?: string;
+  readonly redirects?: string;
 }
 
 /** How workerd is to load a module; the keys are workerd's own field names. */
@@ -32,6 +60,7 @@ export type WorkerBinding =
   | { readonly type: "secret_text"; readonly name: string; readonly text: string }
   | { readonly type: "json"; readonly name: string; readonly json: unknown }
   | { readonly type: "version_metadata"; readonly name: string }
+  | { readonly type: "assets"; readonly name: string }
   | { readonly type: "durable_object_namespace"; readonly name: string; readonly className: string; readonly namespaceId: string };
 
 /** A Durable Object class of a script. `id` (32 hex) is workerd's `uniqueKey`, so it must never change while data exists. */

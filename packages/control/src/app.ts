@@ -3,6 +3,7 @@ import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { containersFailure, failure } from "./api/envelope.js";
 import { API_CODE, ApiError } from "./api/errors.js";
 import type { Log } from "./options.js";
+import { assetFiles, assetSessions } from "./routes/assets.js";
 import { containers } from "./routes/containers/index.js";
 import { deployments } from "./routes/deployments.js";
 import { durableObjects } from "./routes/durable-objects.js";
@@ -23,11 +24,13 @@ const CONTAINERS = /^\/client\/v4\/accounts\/[^/]+\/(?:containers|cloudchamber)(
 /** The API: each route file serves one noun of the URL, relative to the account. */
 export function createApp(services: Services): Hono {
   const app = new Hono();
+  app.route(BASE, assetFiles(services));
   app.use(`${BASE}/*`, authenticated(services));
   app.route(BASE, identity(services));
   const account = new Hono();
   for (const routes of [
     scripts,
+    assetSessions,
     servicesRoutes,
     versions,
     deployments,

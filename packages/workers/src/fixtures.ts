@@ -48,6 +48,12 @@ export class Modules {
     return { name, kind, key, size: bytes.length };
   }
 
+  /** Puts bytes under a key of the test's choice, and returns it. */
+  addAs(key: string, content: string | Buffer): string {
+    this.#bytes.set(key, Buffer.from(content));
+    return key;
+  }
+
   /** A Worker of one module. */
   target(script: string, code: string, version: Partial<WorkerVersion> = {}): WorkerTarget {
     const main = this.add("index.js", "esModule", code);

@@ -3,7 +3,8 @@ import { readdirSync, rmSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { LongshoreError, type WorkerHost, type WorkerTarget, type WorkerUpstream } from "@longshore/contract";
+import { LongshoreError, type WorkerAssets, type WorkerHost, type WorkerTarget, type WorkerUpstream } from "@longshore/contract";
+import { assetsDirectory, pruneAssets, writeAssets } from "./asset-files.js";
 import { CHECK_PREFIX, checkTarget } from "./check.js";
 import { validateScriptName, validateTarget } from "./config/validate.js";
 import { type WorkerConfig, workerConfig } from "./config/worker-config.js";
@@ -153,13 +154,19 @@ class Host implements RunningWorkerHost {
 
   async #apply(target: WorkerTarget): Promise<void> {
     const places = this.#places(target.script);
-    const config = workerConfig(target, { storageDirectory: places.storage, allowedNetworks: this.#networks });
+    const { assets } = target.version;
+    const config = workerConfig(target, {
+      storageDirectory: places.storage,
+      allowedNetworks: this.#networks,
+      ...(assets === undefined ? {} : { assetsDirectory: assetsDirectory(places.assets, assets) }),
+    });
     const id = releaseId(target, config, this.#version);
     const supervisor = this.#supervisor(target.script, places);
     const release = { id, versionId: target.version.id, configPath: join(places.releases, id, "config.capnp") };
-    if (supervisor.releaseId !== id) await this.#prepare(places, config, id);
+    if (supervisor.releaseId !== id) await this.#prepare(places, config, id, assets);
     try {
       await supervisor.apply(release);
+      await pruneAssets(places.assets, assets);
     } finally {
       await pruneReleases(places.releases, supervisor.releaseId);
     }
@@ -190,10 +197,11 @@ class Host implements RunningWorkerHost {
     }
   }
 
-  async #prepare(places: ScriptPlaces, config: WorkerConfig, id: string): Promise<void> {
+  async #prepare(places: ScriptPlaces, config: WorkerConfig, id: string, assets: WorkerAssets | undefined): Promise<void> {
     const owner = this.#launch;
     for (const directory of [places.dataDirectory, places.runDirectory, places.releases]) await ownedDirectory(directory, 0o711, {});
     await ownedDirectory(places.storage, 0o700, owner);
+    if (assets !== undefined) await writeAssets(places.assets, assets, this.#options.readModule, owner);
     await writeRelease(places.releases, id, config, this.#options.readModule, owner);
   }
 

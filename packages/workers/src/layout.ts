@@ -12,6 +12,8 @@ export interface ScriptPlaces {
   readonly dataDirectory: string;
   /** workerd's Durable Object storage: `<namespace id>/<object id>.sqlite`. */
   readonly storage: string;
+  /** Copies of versions' static files, which can be made again. */
+  readonly assets: string;
   readonly log: string;
 }
 
@@ -26,6 +28,7 @@ export function scriptPlaces(dataDirectory: string, runDirectory: string, script
     releases: join(run, "releases"),
     dataDirectory: data,
     storage: join(data, "objects"),
+    assets: join(data, "assets"),
     log: join(data, "workerd.log"),
   };
 }

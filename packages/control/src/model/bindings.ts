@@ -38,10 +38,13 @@ export function openBindings(stored: readonly StoredBinding[], open: (name: stri
   );
 }
 
+/** Bindings that are all said with their name. */
+const VALUELESS: ReadonlySet<string> = new Set(["version_metadata", "assets"]);
+
 /** The version of an uploaded binding that may leave out its value to mean "as it is". */
 export function inheritWhereEmpty(binding: UploadedBinding): UploadedBinding {
   const keys = Object.keys(binding).filter((key) => key !== "name" && key !== "type");
-  return keys.length === 0 && binding.type !== "version_metadata" ? { name: binding.name, type: "inherit" } : binding;
+  return keys.length === 0 && !VALUELESS.has(binding.type) ? { name: binding.name, type: "inherit" } : binding;
 }
 
 function resolveBinding(binding: UploadedBinding, input: BindingsInput): StoredBinding {
@@ -55,7 +58,8 @@ function resolveBinding(binding: UploadedBinding, input: BindingsInput): StoredB
       if (!("json" in binding)) throw invalidScript(`Binding "${name}" (json) has no "json".`);
       return { type: "json", name, json: binding.json };
     case "version_metadata":
-      return { type: "version_metadata", name };
+    case "assets":
+      return { type: binding.type, name };
     case "durable_object_namespace":
       return durableObject(binding, input);
     case "inherit":

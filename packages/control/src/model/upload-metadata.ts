@@ -1,4 +1,4 @@
-import { LongshoreError } from "@longshore/contract";
+import { type AssetsConfig, LongshoreError } from "@longshore/contract";
 import { z } from "zod";
 import { checked, parseJson } from "../api/body.js";
 import { invalidScript, notServed } from "../api/errors.js";
@@ -18,6 +18,19 @@ export const uploadedBinding = z.looseObject({ name: z.string().min(1).max(255),
 
 const container = z.object({ class_name: z.string(), name: z.string().nullish(), images: z.record(z.string(), z.unknown()).nullish() });
 
+const assets = z.object({
+  jwt: z.string().nullish(),
+  config: z
+    .object({
+      html_handling: z.enum(["auto-trailing-slash", "force-trailing-slash", "drop-trailing-slash", "none"]).nullish(),
+      not_found_handling: z.enum(["none", "404-page", "single-page-application"]).nullish(),
+      run_worker_first: z.union([z.boolean(), z.array(z.string())]).nullish(),
+      _headers: z.string().nullish(),
+      _redirects: z.string().nullish(),
+    })
+    .nullish(),
+});
+
 const schema = z.looseObject({
   main_module: z.string().nullish(),
   bindings: z.array(uploadedBinding).nullish(),
@@ -30,14 +43,23 @@ const schema = z.looseObject({
   migrations: migrations.nullish(),
   keep_bindings: z.array(z.string()).nullish(),
   annotations: z.record(z.string(), z.string()).nullish(),
+  assets: assets.nullish(),
+  keep_assets: z.boolean().nullish(),
 });
 
 export type UploadedBinding = z.infer<typeof uploadedBinding>;
 export type MigrationStep = z.infer<typeof migrationStep>;
 export type Migrations = z.infer<typeof migrations>;
 
+/** Static files as a deploy names them: the token of a finished upload, or none to keep what the running version has. */
+export interface UploadedAssets {
+  readonly jwt?: string;
+  readonly config?: AssetsConfig;
+}
+
 /** What the `metadata` part of an upload says, checked, with defaults in place. */
 export interface UploadMetadata {
+  /** Empty when there are static files and no code. */
   readonly mainModule: string;
   readonly bindings: readonly UploadedBinding[];
   readonly compatibilityDate: string;
@@ -48,6 +70,7 @@ export interface UploadMetadata {
   readonly annotations: Readonly<Record<string, string>>;
   /** Settings outside the version: observability, tags, placement and the like. */
   readonly settings: Readonly<Record<string, unknown>>;
+  readonly assets?: UploadedAssets;
 }
 
 /** A Worker without a compatibility date behaves as on the day that dates began. */
@@ -58,7 +81,6 @@ const SETTINGS = ["observability", "tags", "placement", "limits", "usage_model"]
 
 /** Non-empty, these change what the Worker does, and nothing here would do it. */
 const NOT_SERVED: Readonly<Record<string, string>> = {
-  assets: "Static assets",
   body_part: "The service-worker format",
   exports: "Durable Object `exports`",
   tail_consumers: "Tail consumers",
@@ -73,7 +95,9 @@ export function parseUploadMetadata(text: string): UploadMetadata {
   for (const [key, what] of Object.entries(NOT_SERVED)) {
     if (!isEmpty(raw[key])) throw notServed(`${what} (\`${key}\`)`, "Take it out of the configuration file and deploy again.");
   }
-  if (raw.main_module === undefined || raw.main_module === null) throw invalidScript("The upload's metadata names no main_module.");
+  const uploadedAssets = readAssets(raw);
+  const mainModule = raw.main_module ?? "";
+  if (mainModule === "" && uploadedAssets === undefined) throw invalidScript("The upload's metadata names no main_module.");
   const containers = (raw.containers ?? []).map((each) => {
     if (!isEmpty(each.images))
       throw notServed(`A container with an \`images\` map (class "${each.class_name}")`, "Give it one `image` instead.");
@@ -84,7 +108,7 @@ export function parseUploadMetadata(text: string): UploadMetadata {
     (name) => `Durable Object class "${name}" has two containers; it can have one.`,
   );
   return {
-    mainModule: raw.main_module,
+    mainModule,
     bindings: raw.bindings ?? [],
     compatibilityDate: raw.compatibility_date ?? OLDEST_COMPATIBILITY_DATE,
     compatibilityFlags: raw.compatibility_flags ?? [],
@@ -92,8 +116,22 @@ export function parseUploadMetadata(text: string): UploadMetadata {
     ...(raw.migrations ? { migrations: raw.migrations } : {}),
     keepBindings: raw.keep_bindings ?? [],
     annotations: raw.annotations ?? {},
+    ...(uploadedAssets === undefined ? {} : { assets: uploadedAssets }),
     settings: Object.fromEntries(SETTINGS.filter((key) => raw[key] !== undefined && raw[key] !== null).map((key) => [key, raw[key]])),
   };
+}
+
+function readAssets(raw: z.infer<typeof schema>): UploadedAssets | undefined {
+  if (!raw.assets) return raw.keep_assets === true ? {} : undefined;
+  const { jwt, config } = raw.assets;
+  return { ...(jwt ? { jwt } : {}), ...(config ? { config: assetsConfig(config) } : {}) };
+}
+
+function assetsConfig({ _headers, _redirects, ...rest }: NonNullable<z.infer<typeof assets>["config"]>): AssetsConfig {
+  const said = Object.entries({ ...rest, headers: _headers, redirects: _redirects }).filter(
+    ([, value]) => value !== undefined && value !== null,
+  );
+  return Object.fromEntries(said);
 }
 
 /** Errors: `INVALID_INPUT` with `message(name)` for the first name that is there twice. */

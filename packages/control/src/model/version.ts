@@ -1,4 +1,4 @@
-import type { WorkerModule } from "@longshore/contract";
+import type { WorkerAssets, WorkerModule } from "@longshore/contract";
 import { invalidScript } from "../api/errors.js";
 import { resolveBindings } from "./bindings.js";
 import { applyMigrations, type ClassesState } from "./migrations.js";
@@ -19,6 +19,8 @@ export interface VersionPlanInput {
   /** Before the upload. */
   readonly classes: ClassesState;
   readonly previousBindings: readonly StoredBinding[];
+  /** Static files, which must be there. */
+  readonly assets?: WorkerAssets;
   readonly number: number;
   readonly id: string;
   readonly createdOn: string;
@@ -35,9 +37,7 @@ const ALWAYS_KEPT = ["secret_text"];
 export function planVersion(input: VersionPlanInput): VersionPlan {
   const { metadata } = input;
   const classes = applyMigrations(input.classes, metadata.migrations, input.newNamespaceId);
-  const main = input.modules.find((each) => each.name === metadata.mainModule);
-  if (main === undefined) throw invalidScript(`The main module "${metadata.mainModule}" is not among the uploaded modules.`);
-  if (main.kind !== "esModule") throw invalidScript(`The main module "${metadata.mainModule}" is not an ES module.`);
+  if (metadata.mainModule !== "" || input.assets === undefined) assertMainModule(input.modules, metadata.mainModule);
   assertContainerClasses(metadata.containers, classes);
   const bindings = resolveBindings({
     script: input.script,
@@ -47,6 +47,8 @@ export function planVersion(input: VersionPlanInput): VersionPlan {
     namespaces: classes.namespaces,
     seal: input.seal,
   });
+  const unserved = input.assets === undefined ? bindings.find(({ type }) => type === "assets") : undefined;
+  if (unserved !== undefined) throw invalidScript(`Binding "${unserved.name}" is to static files, and there are none.`);
   const modules: WorkerModule[] = input.modules.map((each) => ({
     name: each.name,
     kind: each.kind,
@@ -66,6 +68,7 @@ export function planVersion(input: VersionPlanInput): VersionPlan {
       bindings,
       containers: metadata.containers,
       annotations: { "workers/triggered_by": input.triggeredBy, ...metadata.annotations },
+      ...(input.assets === undefined ? {} : { assets: input.assets }),
       etag: modulesEtag(input.modules),
     },
   };
@@ -78,6 +81,12 @@ export function deriveVersion(
 ): StoredVersion {
   const { triggeredBy, ...rest } = changes;
   return { ...from, ...rest, annotations: { "workers/triggered_by": triggeredBy } };
+}
+
+function assertMainModule(modules: readonly UploadedModule[], name: string): void {
+  const main = modules.find((each) => each.name === name);
+  if (main === undefined) throw invalidScript(`The main module "${name}" is not among the uploaded modules.`);
+  if (main.kind !== "esModule") throw invalidScript(`The main module "${name}" is not an ES module.`);
 }
 
 function assertContainerClasses(containers: UploadMetadata["containers"], classes: ClassesState): void {

@@ -31,7 +31,8 @@ export function scripts({ store, uploads, removal }: Services): Hono {
     .get("/workers/tails/by-consumer/:script", () => ok([]));
 }
 
-function assertScriptName(name: string): void {
+/** Errors: `INVALID_INPUT`. */
+export function assertScriptName(name: string): void {
   if (SCRIPT_NAME_PATTERN.test(name)) return;
   throw new LongshoreError("INVALID_INPUT", `"${name}" cannot be the name of a Worker.`, {
     hint: "Use up to 63 lower-case letters, digits, dashes and underscores; it becomes part of a host name.",

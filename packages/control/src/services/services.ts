@@ -2,7 +2,9 @@ import type { ControlOptions, Place } from "../options.js";
 import { KeyedMutex } from "../state/keyed-mutex.js";
 import { Sealer } from "../state/sealing.js";
 import { Store } from "../state/store.js";
+import { Tokens } from "../state/tokens.js";
 import { Applications } from "./applications.js";
+import { AssetUploads } from "./asset-uploads.js";
 import { Background } from "./background.js";
 import { ImageCheck } from "./image-check.js";
 import { Releases } from "./releases.js";
@@ -20,6 +22,7 @@ export interface Services {
   readonly store: Store;
   readonly tenants: Tenants;
   readonly releases: Releases;
+  readonly assets: AssetUploads;
   readonly uploads: Uploads;
   readonly changes: ScriptChanges;
   readonly removal: RemovalParts;
@@ -47,7 +50,8 @@ export function wireServices(options: ControlOptions): Services {
   const rollouts = new Rollouts({ store, applications, tenants, images: imageCheck, runner, locks, clock });
   const releases = new Releases({ store, sealer, engine, workers, tenants, log });
   const removal: RemovalParts = { store, engine, workers, applications, locks };
-  const uploads = new Uploads({ ...removal, sealer, releases, clock });
+  const assets = new AssetUploads(options.bucket, new Tokens(options.secretsKey, "static files", clock));
+  const uploads = new Uploads({ ...removal, sealer, releases, assets, clock });
   const changes = new ScriptChanges({ store, sealer, releases, locks, clock });
-  return { options, place, store, tenants, releases, uploads, changes, removal, applications, rollouts, runner };
+  return { options, place, store, tenants, releases, assets, uploads, changes, removal, applications, rollouts, runner };
 }

@@ -10,6 +10,7 @@ import type { KeyedMutex } from "../state/keyed-mutex.js";
 import type { Sealer } from "../state/sealing.js";
 import type { Store } from "../state/store.js";
 import type { Applications } from "./applications.js";
+import type { AssetUploads } from "./asset-uploads.js";
 import type { Releases } from "./releases.js";
 import { finishRemoval, type RemovalParts } from "./removal.js";
 
@@ -18,6 +19,7 @@ export interface UploadsParts extends RemovalParts {
   readonly sealer: Sealer;
   readonly releases: Releases;
   readonly applications: Applications;
+  readonly assets: AssetUploads;
   readonly locks: KeyedMutex;
   readonly clock: Clock;
 }
@@ -91,12 +93,15 @@ export class Uploads {
   async #plan(script: string, form: Form, head: ScriptHead | undefined, triggeredBy: string): Promise<VersionPlan> {
     const { store, sealer } = this.#parts;
     const running = head === undefined ? undefined : await store.activeVersion(head);
+    const named = form.metadata.assets;
+    const assets = named === undefined ? undefined : this.#parts.assets.resolve(script, named, running?.assets);
     return planVersion({
       script,
       metadata: form.metadata,
       modules: form.modules,
       classes: head ?? { namespaces: [] },
       previousBindings: running?.bindings ?? [],
+      ...(assets === undefined ? {} : { assets }),
       number: (head?.lastNumber ?? 0) + 1,
       id: newVersionId(),
       createdOn: this.#now(),

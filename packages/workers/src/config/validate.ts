@@ -42,6 +42,7 @@ function validateCompatibilityDate({ script, version }: WorkerTarget, workerdVer
 }
 
 function validateModules({ script, version }: WorkerTarget): void {
+  if (version.modules.length === 0 && version.assets !== undefined) return;
   const names = new Set<string>();
   for (const { name } of version.modules) {
     // workerd answers these names with a stack trace instead of a message.
@@ -109,6 +110,9 @@ function validateBindings({ script, version, namespaces }: WorkerTarget): void {
         `The value of the binding ${name} has half of a surrogate pair, which UTF-8 cannot carry.`,
         "Encode it, as base64 for example.",
       );
+    }
+    if (binding.type === "assets" && version.assets === undefined) {
+      throw invalid(script, `The binding ${name} is to static assets, of which it has none.`, "Name their directory under `assets`.");
     }
     if (binding.type === "durable_object_namespace" && !namespaces.some((namespace) => namespace.id === binding.namespaceId)) {
       throw new LongshoreError(

@@ -1,4 +1,5 @@
 import { LongshoreError, type ModuleKind, type WorkerBinding, type WorkerModule, type WorkerTarget } from "@longshore/contract";
+import { ASSETS_SERVICE, assetsBinding, assetsService } from "./assets-config.js";
 import { bool, configFile, type Expression, embed, list, struct, text } from "./capnp.js";
 
 /** The socket's name in the configuration; the listening descriptor is given on the command line. */
@@ -14,6 +15,8 @@ export interface ConfigPlaces {
   readonly storageDirectory: string;
   /** Peers that `fetch()` and `connect()` may reach, in workerd's words: `public`, `private`, `local`, CIDR blocks. */
   readonly allowedNetworks: readonly string[];
+  /** Absolute directory of the version's static files, when it has some. */
+  readonly assetsDirectory?: string;
 }
 
 /** A module and the file, beside the configuration, that must hold its bytes. Names of users never become names of files. */
@@ -30,12 +33,15 @@ export interface WorkerConfig {
 /** The workerd configuration of a target that passed `validateTarget`. Pure: equal input gives equal text. */
 export function workerConfig(target: WorkerTarget, places: ConfigPlaces): WorkerConfig {
   const files = moduleFiles(target);
-  const services = [struct({ name: text(target.script), worker: worker(target, files) }), network(places.allowedNetworks)];
+  const assets = assetsService(target, places.assetsDirectory);
+  const services = [...assets, ...(files.length === 0 ? [] : [struct({ name: text(target.script), worker: worker(target, files) })])];
+  services.push(network(places.allowedNetworks));
   if (target.namespaces.length > 0) {
     services.push(struct({ name: text(STORAGE_SERVICE), disk: struct({ path: text(places.storageDirectory), writable: bool(true) }) }));
   }
   const http = struct({ forwardedProtoHeader: text(PROTOCOL_HEADER) });
-  const sockets = [struct({ name: text(SOCKET_NAME), service: text(target.script), http })];
+  const service = text(assets.length === 0 ? target.script : ASSETS_SERVICE);
+  const sockets = [struct({ name: text(SOCKET_NAME), service, http })];
   return { text: configFile(struct({ services: list(services), sockets: list(sockets) })), files };
 }
 
@@ -97,6 +103,8 @@ function bindingExpression(binding: WorkerBinding, { version, namespaces, script
       const metadata = { id: version.id, tag: version.annotations["workers/tag"] ?? "", timestamp: version.createdOn };
       return struct({ name, json: text(JSON.stringify(metadata)) });
     }
+    case "assets":
+      return assetsBinding(binding.name);
     case "durable_object_namespace": {
       const className = namespaces.find(({ id }) => id === binding.namespaceId)?.className ?? binding.className;
       return struct({ name, durableObjectNamespace: text(className) });

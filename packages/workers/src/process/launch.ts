@@ -65,7 +65,9 @@ function spawnChild({ workerdPath, configPath, listenFd, log, lifelinePath, uid,
   const logFd = log.open();
   const lifelineFd = lifelinePath === undefined ? undefined : createLifeline(lifelinePath);
   try {
-    return spawn(workerdPath, ["serve", `--socket-fd=${SOCKET_NAME}=${LISTEN_FD}`, `--control-fd=${CONTROL_FD}`, configPath, "config"], {
+    const sockets = [`--socket-fd=${SOCKET_NAME}=${LISTEN_FD}`, `--control-fd=${CONTROL_FD}`];
+    // workerd counts its own modules and the assets service among what may still change.
+    return spawn(workerdPath, ["serve", "--experimental", ...sockets, configPath, "config"], {
       stdio: ["ignore", logFd, logFd, "pipe", listenFd, ...(lifelineFd === undefined ? [] : [lifelineFd])],
       env: {},
       cwd: "/",
