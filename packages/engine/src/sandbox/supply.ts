@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { availableParallelism } from "node:os";
 import { type ContainerClass, LongshoreError } from "@longshore/contract";
 import { prepareFor } from "../image/fit.js";
 import type { ImageStore } from "../image/store.js";
@@ -6,8 +7,11 @@ import type { PreparedImage } from "../image/types.js";
 import { imageForRun, type OwnRun } from "../own/run.js";
 import type { RestoreRequest } from "../snapshot/restore-request.js";
 import type { Snapshots } from "../snapshot/snapshots.js";
+import { memoryState } from "./memory-state.js";
 import { SandboxPool } from "./pool.js";
+import { poolBudget } from "./pool-plan.js";
 import { createSandbox, removeSandbox, type Sandbox, type SandboxHost } from "./sandbox.js";
+import { Turnstile } from "./turnstile.js";
 
 export interface SupplyParts {
   readonly host: SandboxHost;
@@ -15,17 +19,22 @@ export interface SupplyParts {
   readonly snapshots: Snapshots;
   /** Where a container of a sandbox that was made ahead will be recorded. */
   readonly records: { prepare(id: string): void };
-  /** Sandboxes kept ready for each class. */
+  /** Sandboxes kept ready for each class that nobody has asked for of late; 0: none are ever made ahead. */
   readonly poolDepth: number;
   readonly log: (message: string, details?: Record<string, unknown>) => void;
   /** Removes what is left of a sandbox that nobody has used, or whose container has ended. */
   readonly cleanUp: (id: string) => Promise<void>;
 }
 
+/** Making a sandbox waits more than it works, for the kernel and for other processes: with twice the cores, a burst of 50 took half as long again. */
+const MADE_AT_ONCE = 8 * availableParallelism();
+
 /** Where containers get their sandboxes: from the pool where one is ready, else made for them. */
 export class SandboxSupply {
   readonly #parts: SupplyParts;
   readonly #pool: SandboxPool;
+  /** A crowd of starts is made a few at a time: all at once, each would wait for all. */
+  readonly #making = new Turnstile(MADE_AT_ONCE);
   /** Pool key → what to make. */
   readonly #recipes = new Map<string, { image: PreparedImage; containerClass: ContainerClass }>();
 
@@ -34,6 +43,7 @@ export class SandboxSupply {
     this.#pool = new SandboxPool({
       create: (key) => this.#createPooled(key),
       remove: (sandbox) => this.abandon(sandbox),
+      budget: () => poolBudget(memoryState()),
       failed: (key, error) => parts.log("a sandbox could not be made ahead", { key, error: String(error) }),
     });
   }
@@ -45,6 +55,7 @@ export class SandboxSupply {
 
   /** Sets the classes for which sandboxes are kept ready. Images that are not unpacked yet are unpacked first; one that cannot be is logged. */
   async keepReady(classes: Iterable<ContainerClass>): Promise<void> {
+    const { poolDepth } = this.#parts;
     const wanted = [];
     this.#recipes.clear();
     for (const containerClass of classes) {
@@ -55,7 +66,9 @@ export class SandboxSupply {
       if (image === undefined) continue;
       const key = this.#poolKey(image, containerClass);
       this.#recipes.set(key, { image, containerClass });
-      wanted.push({ key, depth: Math.min(this.#parts.poolDepth, containerClass.maxInstances) });
+      // Whoever wants none made ahead gets none, whatever the demand.
+      const most = poolDepth === 0 ? 0 : containerClass.maxInstances;
+      wanted.push({ key, least: poolDepth, most });
     }
     await this.#pool.want(wanted);
   }
@@ -69,8 +82,11 @@ export class SandboxSupply {
     const ready = restore === undefined && own === undefined ? this.#pool.take(this.#poolKey(image, containerClass)) : undefined;
     if (ready !== undefined) return ready;
     const restored = snapshots.resolve(tenant, restore, image.digest);
-    if (own === undefined) return await createSandbox(host, randomUUID(), image, containerClass.size, restored);
-    return await createSandbox(host, randomUUID(), imageForRun(image, own), containerClass.size, restored, own);
+    return await this.#making.pass(() =>
+      own === undefined
+        ? createSandbox(host, randomUUID(), image, containerClass.size, restored)
+        : createSandbox(host, randomUUID(), imageForRun(image, own), containerClass.size, restored, own),
+    );
   }
 
   /** Removes a sandbox that was taken, or made, and will not be used. */
