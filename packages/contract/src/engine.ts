@@ -14,7 +14,7 @@ export interface ContainerClass {
   readonly className: string;
   readonly applicationId: string;
   readonly applicationName: string;
-  /** `<repository>@sha256:…` or `<repository>:<tag>` in the installation's registry. */
+  /** `<repository>@sha256:…` or `<repository>:<tag>`: in the installation's registry, or in the one that it begins with (`docker.io/…`). */
   readonly image: string;
   readonly size: InstanceSize;
   readonly maxInstances: number;
@@ -78,8 +78,16 @@ export interface Engine {
   deleteTenant(id: string): Promise<void>;
   /** While the gate is shut, the tenant's workerd cannot remove or stop containers: they outlive its replacement. */
   setGate(tenant: string, shut: boolean): Promise<void>;
-  /** Unpacks an image so that a start needs no waiting. Errors: `NOT_FOUND`, `UNSUPPORTED` (architecture), `NO_SPACE`. */
-  prepareImage(image: string): Promise<{ digest: string; sizeBytes: number }>;
+  /**
+   * What an image's name stands for at this moment, asked of its registry: the digest, and how many bytes a pull takes at most.
+   * Errors: `NOT_FOUND`, `UNSUPPORTED` (architecture), `INVALID_INPUT`, `UNAUTHORIZED`, `UNAVAILABLE` (no answer).
+   */
+  resolveImage(image: string): Promise<{ digest: string; downloadBytes: number }>;
+  /**
+   * Unpacks an image so that a start needs no waiting, to no more than `maxBytes`; one that is there already may have more.
+   * Errors: those of {@link resolveImage}, `TOO_LARGE`, `NO_SPACE`.
+   */
+  prepareImage(image: string, maxBytes?: number): Promise<{ digest: string; sizeBytes: number }>;
   instances(tenant?: string): Promise<InstanceInfo[]>;
   /** SIGTERM now, SIGKILL after `graceMs`; resolves when the instance has ended. */
   stopInstance(id: string, reason: ExitReason, graceMs: number): Promise<void>;

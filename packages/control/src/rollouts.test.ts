@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, test } from "node:test";
-import type { ContainerClass } from "@longshore/contract";
+import { type ContainerClass, LongshoreError } from "@longshore/contract";
 import { ACCOUNT, type Answer, containerForm, Harness, REGISTRY } from "./test-support/harness.js";
 import { deferred, digestOf, until } from "./test-support/recording.js";
 
@@ -86,6 +86,39 @@ describe("containers applications", () => {
     const answer = await createApplication("large", `${script}-c`);
     harness.engine.imageBytes = 1e6;
     assert.match(errorOf(answer).details.image ?? "", /3000 MB unpacked, more than the instance's disk of 2000 MB/);
+  });
+
+  test("an image in another registry: what its tag names now is what runs, and refusals have the API's names", async () => {
+    const { elsewhere, prepared } = harness.engine;
+    const image = "docker.io/library/nginx:1";
+    const target = { target_configuration: { image } };
+    const refusal = async () => {
+      const answer = await roll(target);
+      return [answer.status, errorOf(answer).error, errorOf(answer).details.image ?? errorOf(answer).details.reason];
+    };
+    assert.deepEqual(await refusal(), [400, "IMAGE_REGISTRY_DOESNT_CONTAIN_IMAGE", `There is no image ${image}.`]);
+    elsewhere.set(image, new LongshoreError("UNAUTHORIZED", "no entry"));
+    assert.deepEqual(await refusal(), [400, "IMAGE_REGISTRY_RETURNED_ERROR", "no entry"]);
+    elsewhere.set(image, new LongshoreError("UNSUPPORTED", "for linux/arm64"));
+    assert.deepEqual(await refusal(), [400, "UNSUPPORTED", "for linux/arm64"]);
+    elsewhere.set(image, new LongshoreError("UNAVAILABLE", "no answer"));
+    assert.deepEqual(await refusal(), [503, "UNAVAILABLE", "no answer"]);
+    elsewhere.set(image, { digest: digestOf("c"), downloadBytes: 2.5e9 });
+    assert.match(String((await refusal())[2]), /2500 MB to download, more than the instance's disk/);
+    assert.ok(!prepared.some((each) => each.startsWith("docker.io/")));
+
+    elsewhere.set(image, { digest: digestOf("c"), downloadBytes: 1e6 });
+    const first = (await roll(target)).result;
+    await reaches(first.id, "completed");
+    const pinned = `docker.io/library/nginx@${digestOf("c")}`;
+    assert.deepEqual([tenantClass().image, tenantClass().version], [pinned, 2]);
+    assert.ok(prepared.includes(pinned));
+    assert.equal(first.target_configuration.image, image);
+    elsewhere.set(image, { digest: digestOf("d"), downloadBytes: 1e6 });
+    assert.equal(tenantClass().image, pinned);
+    const second = (await roll(target)).result;
+    await reaches(second.id, "completed");
+    assert.deepEqual([tenantClass().image, tenantClass().version], [`docker.io/library/nginx@${digestOf("d")}`, 3]);
   });
 
   test("PATCH touches no running instance, but the limit counts at once", async () => {

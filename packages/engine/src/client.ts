@@ -40,8 +40,12 @@ export class EngineClient implements Engine, LogSource, UsageSource {
     await this.#request("PUT", `/tenants/${tenant}/gate`, { shut });
   }
 
-  async prepareImage(image: string): Promise<{ digest: string; sizeBytes: number }> {
-    return (await this.#request("POST", "/images/prepare", { image })) as { digest: string; sizeBytes: number };
+  async resolveImage(image: string): Promise<{ digest: string; downloadBytes: number }> {
+    return (await this.#request("POST", "/images/resolve", { image })) as { digest: string; downloadBytes: number };
+  }
+
+  async prepareImage(image: string, maxBytes?: number): Promise<{ digest: string; sizeBytes: number }> {
+    return (await this.#request("POST", "/images/prepare", { image, maxBytes })) as { digest: string; sizeBytes: number };
   }
 
   async instances(tenant?: string): Promise<InstanceInfo[]> {

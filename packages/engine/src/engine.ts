@@ -17,6 +17,7 @@ import type { EgressNetwork } from "./egress/egress-network.js";
 import { imagesInUse } from "./image/collector.js";
 import type { LocalImages } from "./image/local/local-images.js";
 import { ownImage } from "./image/own-image.js";
+import { type ResolvedImage, resolveImage } from "./image/resolve.js";
 import type { ImageStore, ImagesInUse } from "./image/store.js";
 import type { ImageSource } from "./image/types.js";
 import { exitReason, shortageText } from "./instance/exit.js";
@@ -110,8 +111,12 @@ export class ContainerEngine implements Engine, LogSource, UsageSource {
     this.#tenant(tenant).gateShut = shut;
   }
 
-  async prepareImage(image: string): Promise<{ digest: string; sizeBytes: number }> {
-    const { digest, sizeBytes } = await this.parts.images.prepare(image);
+  async resolveImage(image: string): Promise<ResolvedImage> {
+    return await resolveImage(this.parts.imageSource, image);
+  }
+
+  async prepareImage(image: string, maxBytes?: number): Promise<{ digest: string; sizeBytes: number }> {
+    const { digest, sizeBytes } = await this.parts.images.prepare(image, maxBytes);
     return { digest, sizeBytes };
   }
 
@@ -180,8 +185,11 @@ export class ContainerEngine implements Engine, LogSource, UsageSource {
     if (previous !== undefined && givenBack) return previous;
     try {
       const { containerClass: deployed, durableObjectId } = parseContainerName(tenant.config, name);
-      const image = this.parts.snapshots.imageBelow(tenant.config.id, request.restore) ?? request.restore?.image;
-      const containerClass = image === undefined ? deployed : { ...deployed, image: ownImage(deployed.image, image) };
+      const wanted = request.restore?.image;
+      // What a snapshot was taken from is the engine's own word, and may be of any registry.
+      const below = this.parts.snapshots.imageBelow(tenant.config.id, request.restore);
+      const image = below ?? (wanted === undefined ? deployed.image : ownImage(deployed.image, wanted));
+      const containerClass = { ...deployed, image };
       return await this.createFor(tenant, { tenant: tenant.config.id, name, durableObjectId, containerClass }, request);
     } catch (error) {
       // workerd does not pass the answer on in full; whoever connects to the container next is told.
@@ -252,6 +260,11 @@ export class ContainerEngine implements Engine, LogSource, UsageSource {
   /** Resolves when the pool is full and every ended container is cleaned up. */
   async settled(): Promise<void> {
     await this.#sandboxes.filled();
+    await this.cleanedUp();
+  }
+
+  /** Resolves when every end that is known is recorded, and what is left of it removed. */
+  async cleanedUp(): Promise<void> {
     while (this.#cleanups.size > 0) await Promise.all(this.#cleanups);
   }
 
@@ -283,12 +296,12 @@ export class ContainerEngine implements Engine, LogSource, UsageSource {
   }
 
   async #recordEnd(instance: Instance, code: number): Promise<void> {
-    const { id, stopReason, startedAt } = instance.record;
+    const { id, stopReason } = instance.record;
     const { host, logs } = this.parts;
     if (!instance.live) return await this.#sandboxes.release(id);
     const lastLines = await tailLog(logs.file(id), LAST_LINES);
     const memory = host.cgroups.memoryShortage(id);
-    const reason = exitReason({ code, started: startedAt !== undefined, stopReason, memory });
+    const reason = exitReason({ code, started: instance.hasRun(code), stopReason, memory });
     if (memory !== undefined) noteInLog(logs.file(id), shortageText(memory));
     instance.end({ code, reason, at: new Date().toISOString(), lastLines, ...(memory === undefined ? {} : { memory }) });
     await this.#sandboxes.release(id);

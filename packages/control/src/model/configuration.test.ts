@@ -97,11 +97,18 @@ describe("parseImage", () => {
     assert.equal(parse(`reg.test:5000/${ACCOUNT}/app:v1`), `${ACCOUNT}/app:v1`);
     assert.equal(parse(`reg.test:5000/${ACCOUNT}/team/app@sha256:${HEX}`), `${ACCOUNT}/team/app@sha256:${HEX}`);
     assert.equal(parse(`reg.test:5000/${ACCOUNT}/app:v1@sha256:${HEX}`), `${ACCOUNT}/app@sha256:${HEX}`);
+    for (const other of ["docker.io/library/nginx:1", "localhost/x:1", `ghcr.io/a/b@sha256:${HEX}`, "reg.test:5001/app:v1"]) {
+      assert.equal(parse(other), other);
+    }
   });
 
   for (const [image, error, pattern] of [
-    ["docker.io/library/nginx:1", "IMAGE_REGISTRY_NOT_CONFIGURED", /other registries/],
-    ["", "IMAGE_REGISTRY_NOT_CONFIGURED", /is not in/],
+    ["", "VALIDATE_INPUT", /must begin with a registry/],
+    ["nginx:1", "VALIDATE_INPUT", /must begin with a registry/],
+    ["library/nginx:1", "VALIDATE_INPUT", /must begin with a registry/],
+    ["docker.io/library/nginx", "VALIDATE_INPUT", /tag or a sha256/],
+    ["docker.io/../nginx:1", "VALIDATE_INPUT", /no registry accepts/],
+    ["docker.io@x/nginx:1", "VALIDATE_INPUT", /must begin with a registry/],
     [`reg.test:5000/${"f".repeat(32)}/app:v1`, "VALIDATE_INPUT", /account of this/],
     [`reg.test:5000/app:v1`, "VALIDATE_INPUT", /account of this/],
     [`reg.test:5000/${ACCOUNT}/app`, "VALIDATE_INPUT", /tag or a sha256/],

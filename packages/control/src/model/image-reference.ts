@@ -1,43 +1,41 @@
 import { ContainersError } from "../api/errors.js";
 
-/** An image in the installation's registry. */
+/** An image in the installation's registry or in another one. */
 export interface ImageReference {
-  /** `<account>/<name>`. */
+  /** `<account>/<name>`, or in another registry `<host>/<name>`: as the engine knows it. */
   readonly repository: string;
   readonly selector: { readonly tag: string } | { readonly digest: string };
+  readonly isElsewhere: boolean;
 }
 
+const HOST = /^(?=.*[.:]|localhost$)[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d{1,5})?$/;
 const NAME = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$/;
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
 
 /**
- * Reads an image name as clients send it, `<registryHost>/<account>/<name>:<tag>` or `…@sha256:…`.
- * Errors: `IMAGE_REGISTRY_NOT_CONFIGURED` for another registry, `VALIDATE_INPUT` for anything else that is wrong with it.
+ * Reads an image name as clients send it, `<host>/<name>:<tag>` or `…@sha256:…`; in the installation's own registry, `<registryHost>`, a name begins
+ * with the account. Errors: `VALIDATE_INPUT`.
  */
 export function parseImage(image: string, registryHost: string, accountId: string): ImageReference {
-  const prefix = `${registryHost}/`;
-  if (!image.startsWith(prefix)) {
-    throw new ContainersError(
-      "IMAGE_REGISTRY_NOT_CONFIGURED",
-      {
-        image: `"${image}" is not in this installation's registry (${registryHost}), and images from other registries are not served by Longshore yet.`,
-      },
-      { hint: `Write a Dockerfile with FROM ${image}, or push the image with \`wrangler containers push\`.` },
-    );
+  const slash = image.indexOf("/");
+  const host = image.slice(0, Math.max(slash, 0));
+  if (host !== registryHost && !HOST.test(host)) {
+    throw invalidImage(image, `must begin with a registry: ${registryHost} for this installation's, or another one such as docker.io`);
   }
-  const { name, selector } = splitSelector(image.slice(prefix.length));
-  const slash = name.indexOf("/");
-  const account = name.slice(0, Math.max(slash, 0));
-  if (account !== accountId) {
+  const { name, selector } = splitSelector(image.slice(slash + 1));
+  const isElsewhere = host !== registryHost;
+  if (!isElsewhere && !name.startsWith(`${accountId}/`)) {
     throw invalidImage(image, `must begin with ${registryHost}/${accountId}/, the account of this installation`);
   }
-  if (name.length > 255 || !NAME.test(name.slice(slash + 1))) throw invalidImage(image, "has a name that no registry accepts");
+  if (name.length > 255 || !NAME.test(isElsewhere ? name : name.slice(accountId.length + 1))) {
+    throw invalidImage(image, "has a name that no registry accepts");
+  }
   if (selector === undefined) throw invalidImage(image, "needs a tag or a sha256 digest");
-  return { repository: name, selector };
+  return { repository: isElsewhere ? `${host}/${name}` : name, selector, isElsewhere };
 }
 
-/** The reference as the registry and the engine know it: without the host. */
+/** The reference as the registry and the engine know it: without the installation's own host. */
 export function localReference(reference: ImageReference): string {
   const { repository, selector } = reference;
   return "digest" in selector ? `${repository}@${selector.digest}` : `${repository}:${selector.tag}`;

@@ -1,5 +1,5 @@
-import type { Engine } from "@longshore/contract";
-import { ContainersError } from "../api/errors.js";
+import { type Engine, LongshoreError } from "@longshore/contract";
+import { ContainersError, type ContainersErrorName } from "../api/errors.js";
 import type { Configuration } from "../model/configuration.js";
 import { localReference, parseImage } from "../model/image-reference.js";
 import type { Images } from "../options.js";
@@ -11,7 +11,15 @@ export interface ImageCheckParts {
   readonly accountId: string;
 }
 
-/** Finds an application's image in the registry, and has the engine unpack it. */
+/** What the engine says of an image, in the words of the containers API; everything else stays as it is. */
+const NAMES: Partial<Record<string, ContainersErrorName>> = {
+  NOT_FOUND: "IMAGE_REGISTRY_DOESNT_CONTAIN_IMAGE",
+  // By its own code a client would take it for a refusal of its token.
+  UNAUTHORIZED: "IMAGE_REGISTRY_RETURNED_ERROR",
+  TOO_LARGE: "VALIDATE_INPUT",
+};
+
+/** Finds an application's image in its registry, and has the engine unpack it. */
 export class ImageCheck {
   readonly #parts: ImageCheckParts;
 
@@ -19,29 +27,53 @@ export class ImageCheck {
     this.#parts = parts;
   }
 
-  /** `<account>/<name>@sha256:…`. Errors: `VALIDATE_INPUT`, `IMAGE_REGISTRY_NOT_CONFIGURED`, `IMAGE_REGISTRY_DOESNT_CONTAIN_IMAGE`. */
+  /**
+   * What a version runs, whatever its tag is given to later: `<account>/<name>@sha256:…`, or `<host>/<name>@sha256:…` in another registry.
+   * Errors: `VALIDATE_INPUT`, `IMAGE_REGISTRY_DOESNT_CONTAIN_IMAGE`, `IMAGE_REGISTRY_RETURNED_ERROR`, and the engine's.
+   */
   async resolve(configuration: Configuration): Promise<string> {
     const reference = parseImage(configuration.image, this.#parts.registryHost, this.#parts.accountId);
+    if (reference.isElsewhere) {
+      const { digest, downloadBytes } = await inApiWords(() => this.#parts.engine.resolveImage(localReference(reference)));
+      assertFits(configuration, downloadBytes, "to download");
+      return `${reference.repository}@${digest}`;
+    }
     const found = await this.#parts.images.resolve(localReference(reference));
     if (found === undefined) {
       throw new ContainersError(
         "IMAGE_REGISTRY_DOESNT_CONTAIN_IMAGE",
         { image: `"${configuration.image}" is not in the registry.` },
-        { hint: "Push it with `wrangler containers push`, or let `wrangler deploy` build it from a Dockerfile." },
+        {
+          hint: "Push it with `wrangler containers push`, let `wrangler deploy` build it from a Dockerfile, or name its registry (docker.io/library/nginx:1).",
+        },
       );
     }
     return `${reference.repository}@${found.digest}`;
   }
 
-  /** Makes the image ready to start. Errors: the engine's, and `VALIDATE_INPUT` when it does not fit on the instance's disk. */
+  /** Makes the image ready to start. Errors: as {@link resolve}; `VALIDATE_INPUT` when it does not fit on the instance's disk. */
   async prepare(image: string, configuration: Configuration): Promise<void> {
-    const { sizeBytes } = await this.#parts.engine.prepareImage(image);
-    const diskMb = configuration.disk.size_mb;
-    if (sizeBytes <= diskMb * 1e6) return;
-    throw new ContainersError(
-      "VALIDATE_INPUT",
-      { image: `"${configuration.image}" takes ${Math.ceil(sizeBytes / 1e6)} MB unpacked, more than the instance's disk of ${diskMb} MB.` },
-      { hint: "Choose a larger instance_type, or make the image smaller." },
-    );
+    const maxBytes = configuration.disk.size_mb * 1e6;
+    const { sizeBytes } = await inApiWords(() => this.#parts.engine.prepareImage(image, maxBytes));
+    assertFits(configuration, sizeBytes, "unpacked");
+  }
+}
+
+function assertFits({ image, disk }: Configuration, bytes: number, as: string): void {
+  if (bytes <= disk.size_mb * 1e6) return;
+  throw new ContainersError(
+    "VALIDATE_INPUT",
+    { image: `"${image}" has ${Math.ceil(bytes / 1e6)} MB ${as}, more than the instance's disk of ${disk.size_mb} MB.` },
+    { hint: "Choose a larger instance_type, or make the image smaller." },
+  );
+}
+
+async function inApiWords<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const name = error instanceof LongshoreError ? NAMES[error.code] : undefined;
+    if (!(error instanceof LongshoreError) || name === undefined) throw error;
+    throw new ContainersError(name, { image: error.message }, { cause: error, ...(error.hint === undefined ? {} : { hint: error.hint }) });
   }
 }

@@ -33,6 +33,16 @@ export class RecordingEngine implements Engine {
     await Promise.resolve();
   }
 
+  /** What it finds in other registries, by `<host>/<name>:<tag>`; an error is what it says instead. */
+  readonly elsewhere = new Map<string, { digest: string; downloadBytes: number } | LongshoreError>();
+
+  async resolveImage(image: string): Promise<{ digest: string; downloadBytes: number }> {
+    const found = this.elsewhere.get(image);
+    if (found === undefined) throw new LongshoreError("NOT_FOUND", `There is no image ${image}.`);
+    if (found instanceof LongshoreError) throw found;
+    return found;
+  }
+
   async prepareImage(image: string): Promise<{ digest: string; sizeBytes: number }> {
     this.prepared.push(image);
     return { digest: image.slice(image.indexOf("@") + 1), sizeBytes: this.imageBytes };

@@ -35,7 +35,15 @@ export function adminRoutes(engine: Engine & LogSource & UsageSource): Route[] {
     {
       method: "POST",
       path: /^\/images\/prepare$/,
-      handle: async ({ body }) => ({ status: 200, body: await engine.prepareImage(((await body()) as { image: string }).image) }),
+      handle: async ({ body }) => {
+        const { image, maxBytes } = (await body()) as { image: string; maxBytes?: number };
+        return { status: 200, body: await engine.prepareImage(image, maxBytes) };
+      },
+    },
+    {
+      method: "POST",
+      path: /^\/images\/resolve$/,
+      handle: async ({ body }) => ({ status: 200, body: await engine.resolveImage(((await body()) as { image: string }).image) }),
     },
     {
       method: "GET",

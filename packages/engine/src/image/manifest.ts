@@ -2,6 +2,9 @@ import { LongshoreError } from "@longshore/contract";
 import { z } from "zod";
 import type { ImageConfig } from "./types.js";
 
+/** Manifests and configurations are small; the registry's own limit is the same. */
+export const MAX_DOCUMENT_BYTES = 4 * 1024 * 1024;
+
 const descriptor = z.object({
   mediaType: z.string(),
   digest: z.string().regex(/^sha256:[0-9a-f]{64}$/),

@@ -5,11 +5,9 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { LongshoreError } from "@longshore/contract";
 import { LayerStore } from "./layer-store.js";
-import { type Descriptor, type Manifest, parseConfig, parseManifest } from "./manifest.js";
+import { type Descriptor, MAX_DOCUMENT_BYTES, type Manifest, parseConfig, parseManifest } from "./manifest.js";
 import type { ImageSource, PreparedImage } from "./types.js";
 
-/** Manifests and configurations are small; the registry's own limit is the same. */
-const MAX_DOCUMENT_BYTES = 4 * 1024 * 1024;
 /** How precisely it is remembered when an image was last used. */
 const USE_PRECISION_MS = 60_000;
 
