@@ -7,6 +7,8 @@ export interface WorkerTarget {
   readonly version: WorkerVersion;
   /** Every Durable Object class of the script, bound or not: their data must stay reachable. */
   readonly namespaces: readonly DurableObjectNamespace[];
+  /** When its `scheduled` handler runs: cron expressions as Cloudflare reads them, in UTC. */
+  readonly crons?: readonly string[];
   /** Unix socket of this application's engine, when it has containers. */
   readonly engineSocket?: string;
 }

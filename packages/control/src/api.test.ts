@@ -140,7 +140,14 @@ describe("the API", () => {
 
   test("triggers: none is fine, some are not served", async () => {
     assert.deepEqual((await harness.call("PUT", "workers/scripts/first/schedules", [])).result, { schedules: [] });
-    assert.equal((await harness.call("PUT", "workers/scripts/first/schedules", [{ cron: "* * * * *" }])).status, 422);
+    const { result } = await harness.call("PUT", "workers/scripts/first/schedules", [{ cron: "* * * * *" }, { cron: "0 1 * * *" }]);
+    assert.deepEqual(
+      result.schedules.map(({ cron }: { cron: string }) => cron),
+      ["* * * * *", "0 1 * * *"],
+    );
+    assert.deepEqual(harness.workers.running.get("first")?.crons, ["* * * * *", "0 1 * * *"]);
+    assert.deepEqual((await harness.call("GET", "workers/scripts/first/schedules")).result, result);
+    assert.deepEqual((await harness.call("PUT", "workers/scripts/first/schedules", [])).result, { schedules: [] });
     assert.equal((await harness.call("PUT", "workers/scripts/first/routes", [{ pattern: "a/*" }])).status, 422);
     assert.equal((await harness.call("PUT", "workers/scripts/first/domains/records", { origins: [{ hostname: "a" }] })).status, 422);
     assert.equal((await harness.call("POST", "workers/scripts/first/domains/changeset?replace_state=true", [])).status, 200);

@@ -41,7 +41,12 @@ export async function checkTarget(target: WorkerTarget, options: CheckOptions): 
     // Its words about files are checked, and no file is needed for that.
     const assetsDirectory = join(directory, "assets");
     await ownedDirectory(assetsDirectory, 0o700, owner);
-    const config = workerConfig(harmless, { storageDirectory, allowedNetworks: options.allowedNetworks, assetsDirectory });
+    const config = workerConfig(harmless, {
+      trial: true,
+      storageDirectory,
+      allowedNetworks: options.allowedNetworks,
+      assetsDirectory,
+    });
     const configPath = await writeConfig(directory, config, options.readModule, owner);
     const began = performance.now();
     await using started = await throwaway(target.script, directory, configPath, options);

@@ -6,6 +6,7 @@ import { promisify } from "node:util";
 import { LongshoreError, type WorkerAssets, type WorkerHost, type WorkerTarget, type WorkerUpstream } from "@longshore/contract";
 import { assetsDirectory, pruneAssets, writeAssets } from "./asset-files.js";
 import { CHECK_PREFIX, checkTarget } from "./check.js";
+import { CRON_STORAGE } from "./config/cron-config.js";
 import { validateScriptName, validateTarget } from "./config/validate.js";
 import { type WorkerConfig, workerConfig } from "./config/worker-config.js";
 import { type ScriptPlaces, scriptPlaces } from "./layout.js";
@@ -167,6 +168,8 @@ class Host implements RunningWorkerHost {
     try {
       await supervisor.apply(release);
       await pruneAssets(places.assets, assets);
+      // Triggers that come back later must not make up for runs of today.
+      if ((target.crons ?? []).length === 0) await rm(join(places.storage, CRON_STORAGE), { recursive: true, force: true });
     } finally {
       await pruneReleases(places.releases, supervisor.releaseId);
     }

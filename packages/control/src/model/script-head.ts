@@ -37,6 +37,8 @@ export interface ScriptHead {
   /** The highest version number given out. */
   readonly lastNumber: number;
   readonly settings: ScriptSettings;
+  /** Cron triggers: they stay when versions change. */
+  readonly crons?: readonly string[];
   readonly subdomain: { readonly enabled: boolean; readonly previewsEnabled: boolean };
   /** Set first when the script is deleted, so that a restart in the middle finishes the work. */
   readonly deleting?: true;

@@ -71,7 +71,7 @@ describe("resolveBindings", () => {
     assert.deepEqual(inheritWhereEmpty({ name: "A", type: "plain_text", text: "" }), { name: "A", type: "plain_text", text: "" });
   });
 
-  for (const type of ["kv_namespace", "r2_bucket", "d1", "queue", "service", "assets", "ai", "constructor"]) {
+  for (const type of ["kv_namespace", "r2_bucket", "d1", "queue", "service", "ai", "constructor"]) {
     test(`${type} is refused by name and kind`, () => {
       assert.throws(() => resolve([{ name: "X", type }]), code("UNSUPPORTED", new RegExp(`Binding "X" \\(${type}\\) is not served`)));
     });
@@ -149,7 +149,7 @@ describe("parseUploadMetadata", () => {
   });
 
   for (const [value, pattern] of [
-    [{ main_module: "a.js", assets: { jwt: "x" } }, /Static assets/],
+    [{ main_module: "a.js", assets: { config: { html_handling: "sometimes" } } }, /assets\.config\.html_handling/],
     [{ body_part: "script" }, /service-worker/],
     [{ main_module: "a.js", tail_consumers: [{ service: "x" }] }, /Tail consumers/],
     [{ main_module: "a.js", containers: [{ class_name: "A", images: { x: {} } }] }, /images/],

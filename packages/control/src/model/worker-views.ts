@@ -117,6 +117,11 @@ export function scriptSettingsView(head: ScriptHead): Record<string, unknown> {
   };
 }
 
+export function schedulesView(head: ScriptHead): Record<string, unknown> {
+  const times = { created_on: head.modifiedOn, modified_on: head.modifiedOn };
+  return { schedules: (head.crons ?? []).map((cron) => ({ cron, ...times })) };
+}
+
 /** The newer clients' view of a Worker. */
 export function workerEntityView(head: ScriptHead): Record<string, unknown> {
   return {

@@ -33,6 +33,7 @@ export class Releases {
       script: head.name,
       version: { ...rest, bindings: openBindings(bindings, (name, sealed) => sealer.open(head.name, name, sealed)) },
       namespaces: head.namespaces,
+      ...(head.crons === undefined ? {} : { crons: head.crons }),
       ...(version.containers.length === 0 ? {} : { engineSocket: engine.socketPath(head.name) }),
     };
   }

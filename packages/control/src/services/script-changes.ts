@@ -110,6 +110,20 @@ export class ScriptChanges {
     });
   }
 
+  /** Runs the Worker at these times from now on. Errors: `NOT_FOUND`, `INVALID_INPUT` naming the expression. */
+  changeCrons(script: string, crons: readonly string[]): Promise<ScriptHead> {
+    return this.#parts.locks.run(script, async () => {
+      const { store, releases } = this.#parts;
+      const before = await store.head(script);
+      if (JSON.stringify(before.value.crons ?? []) === JSON.stringify(crons)) return before.value;
+      const head = { ...before.value, crons, modifiedOn: this.#now() };
+      const version = await store.activeVersion(head);
+      await releases.check(head, version);
+      await releases.swap(before, head, version);
+      return head;
+    });
+  }
+
   changeSettings(script: string, settings: ScriptSettings): Promise<ScriptHead> {
     return this.changeHead(script, (head) => ({ ...head, settings: { ...head.settings, ...settings } }));
   }

@@ -14,6 +14,7 @@ export function validateTarget(target: WorkerTarget, workerdVersion: string): vo
   validateModules(target);
   validateNamespaces(target);
   validateBindings(target);
+  validateCrons(target);
 }
 
 /** A script's name is a directory, a host label and a service name. */
@@ -92,6 +93,12 @@ function validateNamespaces({ script, version, namespaces, engineSocket }: Worke
     throw new LongshoreError("UNSUPPORTED", `The Worker "${script}" has containers, but no container engine runs here.`, {
       hint: "Start Longshore with its engine, or deploy without containers.",
     });
+  }
+}
+
+function validateCrons({ script, version, crons = [] }: WorkerTarget): void {
+  if (crons.length > 0 && version.modules.length === 0) {
+    throw invalid(script, "It has cron triggers and no code that they could run.", "Name its main module, or take the triggers out.");
   }
 }
 

@@ -1,6 +1,7 @@
 import { LongshoreError, type ModuleKind, type WorkerBinding, type WorkerModule, type WorkerTarget } from "@longshore/contract";
 import { ASSETS_SERVICE, assetsBinding, assetsService } from "./assets-config.js";
 import { bool, configFile, type Expression, embed, list, struct, text } from "./capnp.js";
+import { cronServices } from "./cron-config.js";
 
 /** The socket's name in the configuration; the listening descriptor is given on the command line. */
 export const SOCKET_NAME = "http";
@@ -15,6 +16,8 @@ export interface ConfigPlaces {
   readonly storageDirectory: string;
   /** Peers that `fetch()` and `connect()` may reach, in workerd's words: `public`, `private`, `local`, CIDR blocks. */
   readonly allowedNetworks: readonly string[];
+  /** Set where the Worker is only tried out: its cron triggers must not run it. */
+  readonly trial?: boolean;
   /** Absolute directory of the version's static files, when it has some. */
   readonly assetsDirectory?: string;
 }
@@ -36,7 +39,9 @@ export function workerConfig(target: WorkerTarget, places: ConfigPlaces): Worker
   const assets = assetsService(target, places.assetsDirectory);
   const services = [...assets, ...(files.length === 0 ? [] : [struct({ name: text(target.script), worker: worker(target, files) })])];
   services.push(network(places.allowedNetworks));
-  if (target.namespaces.length > 0) {
+  const cron = cronServices(target, STORAGE_SERVICE, places.trial ?? false);
+  services.push(...cron);
+  if (target.namespaces.length > 0 || cron.length > 0) {
     services.push(struct({ name: text(STORAGE_SERVICE), disk: struct({ path: text(places.storageDirectory), writable: bool(true) }) }));
   }
   const http = struct({ forwardedProtoHeader: text(PROTOCOL_HEADER) });
