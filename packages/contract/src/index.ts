@@ -24,6 +24,7 @@ export {
   repositoryBlobKey,
   tagKey,
 } from "./registry-layout.js";
+export type { Databases, ExportOptions, KeyFacts, KeyPage, KeyValues, Statement, StatementResult } from "./storage.js";
 export type { EgressUsage, TransferredBytes, UsageSource } from "./usage.js";
 export type {
   AssetFile,

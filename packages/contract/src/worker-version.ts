@@ -60,6 +60,8 @@ export type WorkerBinding =
   | { readonly type: "secret_text"; readonly name: string; readonly text: string }
   | { readonly type: "json"; readonly name: string; readonly json: unknown }
   | { readonly type: "version_metadata"; readonly name: string }
+  | { readonly type: "kv_namespace"; readonly name: string; readonly namespaceId: string }
+  | { readonly type: "d1"; readonly name: string; readonly databaseId: string }
   | { readonly type: "assets"; readonly name: string }
   | { readonly type: "durable_object_namespace"; readonly name: string; readonly className: string; readonly namespaceId: string };
 

@@ -3,7 +3,15 @@ import { readdirSync, rmSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { LongshoreError, type WorkerAssets, type WorkerHost, type WorkerTarget, type WorkerUpstream } from "@longshore/contract";
+import {
+  type Databases,
+  type KeyValues,
+  LongshoreError,
+  type WorkerAssets,
+  type WorkerHost,
+  type WorkerTarget,
+  type WorkerUpstream,
+} from "@longshore/contract";
 import { assetsDirectory, pruneAssets, writeAssets } from "./asset-files.js";
 import { CHECK_PREFIX, checkTarget } from "./check.js";
 import { CRON_STORAGE } from "./config/cron-config.js";
@@ -16,6 +24,10 @@ import { LogFile } from "./process/log-file.js";
 import { processesWithArgument } from "./process/proc.js";
 import { type ProcessRecord, readLiveRecord, removeRecord } from "./process/record.js";
 import { ownedDirectory, pruneReleases, type ReadModule, releaseId, writeRelease } from "./release.js";
+import { needsStorage } from "./storage/bindings-config.js";
+import { StoredDatabases } from "./storage/databases.js";
+import { StoredKeyValues } from "./storage/key-values.js";
+import { STORAGE_NAME, StorageProcess } from "./storage/storage-process.js";
 import { ScriptSupervisor } from "./supervisor/script-supervisor.js";
 import { Serial } from "./supervisor/serial.js";
 import { findWorkerd } from "./workerd-binary.js";
@@ -48,6 +60,8 @@ export interface WorkerHostOptions {
 export interface RunningWorkerHost extends WorkerHost, WorkerUpstream {
   /** Ends what runs for any script that is not among these: call it once it is known what should run. Nothing stored is deleted. */
   retain(scripts: Iterable<string>): Promise<void>;
+  readonly keyValues: KeyValues;
+  readonly databases: Databases;
   /** The file with the script's output; see also `<file>.1`. */
   logPath(script: string): string;
   /** Ends every workerd. */
@@ -67,6 +81,8 @@ export async function createWorkerHost(options: WorkerHostOptions): Promise<Runn
   return host;
 }
 
+const DEFAULTS = { stopGraceMs: 1000, maxLogBytes: 8 * 1024 * 1024 };
+
 class Host implements RunningWorkerHost {
   readonly #options: WorkerHostOptions;
   readonly #version: string;
@@ -74,6 +90,9 @@ class Host implements RunningWorkerHost {
   readonly #scripts = new Map<string, ScriptSupervisor>();
   /** Whole operations of one script, files and processes, one after the other. */
   readonly #serials = new Map<string, Serial>();
+  readonly #storage: StorageProcess;
+  readonly keyValues: KeyValues;
+  readonly databases: Databases;
   #ending = false;
   readonly #listeners = new Set<(script: string) => void>();
 
@@ -82,6 +101,17 @@ class Host implements RunningWorkerHost {
     this.#options = options;
     this.#version = version;
     this.#launch = { workerdPath, readyTimeoutMs, ...(uid === undefined ? {} : { uid }), ...(gid === undefined ? {} : { gid }) };
+    const { stopGraceMs = DEFAULTS.stopGraceMs, maxLogBytes = DEFAULTS.maxLogBytes, log } = options;
+    this.#storage = new StorageProcess({
+      places: this.#places(STORAGE_NAME),
+      launch: this.#launch,
+      workerdVersion: version,
+      stopGraceMs,
+      maxLogBytes,
+      log,
+    });
+    this.keyValues = new StoredKeyValues(this.#storage);
+    this.databases = new StoredDatabases(this.#storage);
   }
 
   async check(target: WorkerTarget): Promise<{ startupMs: number }> {
@@ -128,11 +158,14 @@ class Host implements RunningWorkerHost {
   async close(): Promise<void> {
     this.#ending = true;
     await Promise.all([...this.#scripts].map(([script, supervisor]) => this.#queue(script).run(() => supervisor.stop())));
+    // Last, so that what Workers still do as they end has its data.
+    await this.#storage.stop();
   }
 
   async detach(): Promise<void> {
     this.#ending = true;
     await Promise.all([...this.#scripts].map(([script, supervisor]) => this.#queue(script).run(() => supervisor.detach())));
+    await this.#storage.detach();
   }
 
   /** Finds what an earlier host left: processes on record are adopted, other workerds of these directories are ended, their remains removed. */
@@ -158,9 +191,11 @@ class Host implements RunningWorkerHost {
     const { assets } = target.version;
     const config = workerConfig(target, {
       storageDirectory: places.storage,
+      storageSocket: this.#storage.socketPath,
       allowedNetworks: this.#networks,
       ...(assets === undefined ? {} : { assetsDirectory: assetsDirectory(places.assets, assets) }),
     });
+    if (needsStorage(target)) await this.#storage.start();
     const id = releaseId(target, config, this.#version);
     const supervisor = this.#supervisor(target.script, places);
     const release = { id, versionId: target.version.id, configPath: join(places.releases, id, "config.capnp") };
@@ -190,7 +225,8 @@ class Host implements RunningWorkerHost {
 
   #adopt(script: string, places: ScriptPlaces, record: ProcessRecord): boolean {
     try {
-      this.#supervisor(script, places).adopt(record);
+      if (script === STORAGE_NAME) this.#storage.adopt(record);
+      else this.#supervisor(script, places).adopt(record);
       this.#options.log(`The Worker "${script}" still runs (workerd ${record.pid}); taken over as it is.`);
       return true;
     } catch (error) {
@@ -211,7 +247,7 @@ class Host implements RunningWorkerHost {
   #supervisor(script: string, places: ScriptPlaces): ScriptSupervisor {
     const existing = this.#scripts.get(script);
     if (existing !== undefined) return existing;
-    const { stopGraceMs = 1000, maxLogBytes = 8 * 1024 * 1024, beforeStop, log } = this.#options;
+    const { stopGraceMs = DEFAULTS.stopGraceMs, maxLogBytes = DEFAULTS.maxLogBytes, beforeStop, log } = this.#options;
     const logFile = new LogFile(places.log, maxLogBytes, (error) =>
       log(`The log of the Worker "${script}" is not rotated: ${String(error)}`),
     );

@@ -118,6 +118,12 @@ function validateBindings({ script, version, namespaces }: WorkerTarget): void {
         "Encode it, as base64 for example.",
       );
     }
+    if (binding.type === "d1" && version.compatibilityFlags.includes("d1_binding_jsrpc")) {
+      const hint = "Take the flag out; the database works without it.";
+      throw new LongshoreError("UNSUPPORTED", `The Worker "${script}" has the flag d1_binding_jsrpc, which D1 is not served with here.`, {
+        hint,
+      });
+    }
     if (binding.type === "assets" && version.assets === undefined) {
       throw invalid(script, `The binding ${name} is to static assets, of which it has none.`, "Name their directory under `assets`.");
     }

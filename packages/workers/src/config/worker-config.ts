@@ -1,4 +1,5 @@
 import { LongshoreError, type ModuleKind, type WorkerBinding, type WorkerModule, type WorkerTarget } from "@longshore/contract";
+import { storeBinding, storeServices } from "../storage/bindings-config.js";
 import { ASSETS_SERVICE, assetsBinding, assetsService } from "./assets-config.js";
 import { bool, configFile, type Expression, embed, list, struct, text } from "./capnp.js";
 import { cronServices } from "./cron-config.js";
@@ -16,6 +17,8 @@ export interface ConfigPlaces {
   readonly storageDirectory: string;
   /** Peers that `fetch()` and `connect()` may reach, in workerd's words: `public`, `private`, `local`, CIDR blocks. */
   readonly allowedNetworks: readonly string[];
+  /** Unix socket of the process that holds KV namespaces and D1 databases. */
+  readonly storageSocket?: string;
   /** Set where the Worker is only tried out: its cron triggers must not run it. */
   readonly trial?: boolean;
   /** Absolute directory of the version's static files, when it has some. */
@@ -38,7 +41,7 @@ export function workerConfig(target: WorkerTarget, places: ConfigPlaces): Worker
   const files = moduleFiles(target);
   const assets = assetsService(target, places.assetsDirectory);
   const services = [...assets, ...(files.length === 0 ? [] : [struct({ name: text(target.script), worker: worker(target, files) })])];
-  services.push(network(places.allowedNetworks));
+  services.push(network(places.allowedNetworks), ...storeServices(target, places.storageSocket));
   const cron = cronServices(target, STORAGE_SERVICE, places.trial ?? false);
   services.push(...cron);
   if (target.namespaces.length > 0 || cron.length > 0) {
@@ -108,6 +111,9 @@ function bindingExpression(binding: WorkerBinding, { version, namespaces, script
       const metadata = { id: version.id, tag: version.annotations["workers/tag"] ?? "", timestamp: version.createdOn };
       return struct({ name, json: text(JSON.stringify(metadata)) });
     }
+    case "kv_namespace":
+    case "d1":
+      return storeBinding(binding);
     case "assets":
       return assetsBinding(binding.name);
     case "durable_object_namespace": {
