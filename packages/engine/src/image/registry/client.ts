@@ -19,6 +19,8 @@ export class RegistryClient {
   readonly host: string;
   readonly #mayBePlain: boolean;
   #scheme: "https" | "http" = "https";
+  /** An answer has come by this scheme. */
+  #isSettled = false;
   readonly #dispatcher: Agent;
   readonly #authorization: Authorization;
 
@@ -46,6 +48,7 @@ export class RegistryClient {
       if (attempt > 0) await sleep(FIRST_PAUSE_MS * 2 ** (attempt - 1) * (0.5 + Math.random()));
       try {
         const response = await this.#authorized(repository, `${this.#scheme}://${apiHost(this.host)}/v2/${repository}/${path}`, headers);
+        this.#isSettled ||= response.statusCode < 400;
         if ([200, 206, 404, 416].includes(response.statusCode)) return response;
         await response.body.dump();
         failure = new Error(`status ${response.statusCode}`);
@@ -53,10 +56,7 @@ export class RegistryClient {
       } catch (error) {
         if (error instanceof LongshoreError) throw error;
         failure = error;
-        if (this.#mayBePlain && this.#scheme === "https" && speaksNoTls(error)) {
-          this.#scheme = "http";
-          attempt = -1;
-        }
+        if (this.#mayBePlain && !this.#isSettled && mayBeOtherScheme(error)) this.#scheme = this.#scheme === "https" ? "http" : "https";
       }
     }
     throw unavailable(this.host, failure);
@@ -99,9 +99,10 @@ export class RegistryClient {
   }
 }
 
-function speaksNoTls(error: unknown): boolean {
+/** True for what one hears that speaks TLS to who does not, or the other way round: nonsense, or nothing. */
+function mayBeOtherScheme(error: unknown): boolean {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  return code === "EPROTO" || code.startsWith("ERR_SSL_");
+  return ["EPROTO", "ECONNRESET", "UND_ERR_SOCKET"].includes(code) || code.startsWith("ERR_SSL_") || code.startsWith("HPE_");
 }
 
 function unavailable(host: string, cause: unknown): LongshoreError {
