@@ -130,8 +130,11 @@ export class BlobCache {
         await pipeline(response.body, atMost(maxBytes - start, digest), file);
         return true;
       } catch (error) {
-        if (error instanceof LongshoreError) await rm(partial, { force: true });
-        if (error instanceof LongshoreError || isErrno(error, "ENOSPC") || isErrno(error, "EDQUOT")) throw error;
+        if (error instanceof LongshoreError || isErrno(error, "ENOSPC") || isErrno(error, "EDQUOT")) {
+          // Half a blob must not keep a full disk full.
+          await rm(partial, { force: true });
+          throw error;
+        }
         stuck = (await sizeOf(partial)) > from ? 0 : stuck + 1;
         if (stuck >= ATTEMPTS_WITHOUT_PROGRESS) {
           throw new LongshoreError("UNAVAILABLE", `The download of ${digest} breaks off again and again.`, { cause: error });

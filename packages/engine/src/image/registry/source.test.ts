@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { fork } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -24,6 +25,8 @@ class PublicRegistry {
   failures = 0;
   /** Cuts blob answers after so many bytes. */
   cutAfter = Number.POSITIVE_INFINITY;
+  /** Sends so many bytes of a blob and then nothing more. */
+  stallAfter = Number.POSITIVE_INFINITY;
   content = BLOB;
   readonly #server = createServer((request, response) => this.#answer(request, response));
 
@@ -67,7 +70,8 @@ class PublicRegistry {
     const from = Number(/^bytes=(\d+)-$/.exec(range ?? "")?.[1] ?? 0);
     const body = this.content.subarray(from);
     response.writeHead(from > 0 ? 206 : 200, { "content-length": body.length });
-    if (body.length <= this.cutAfter) response.end(body);
+    if (body.length > this.stallAfter) response.write(body.subarray(0, this.stallAfter));
+    else if (body.length <= this.cutAfter) response.end(body);
     else response.write(body.subarray(0, this.cutAfter), () => setTimeout(() => response.destroy(), 20));
   }
 }
@@ -82,7 +86,15 @@ async function setUp(t: TestContext, settings: RegistrySettings = { username: "m
     t.after(() => source[Symbol.asyncDispose]());
     return source;
   };
-  return { registry, host, open, image: `${host}/team/app:1` };
+  return { registry, host, directory, open, image: `${host}/team/app:1` };
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  const deadline = Date.now() + 20_000;
+  while (!condition()) {
+    if (Date.now() > deadline) throw new Error(`waited twenty seconds for: ${condition}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
 }
 
 async function read(source: RegistryImageSource, image: string): Promise<Buffer | undefined> {
@@ -128,6 +140,50 @@ test("failures are tried again, and a download that breaks off goes on where it 
   assert.equal(first, "/cdn/x");
   const starts = rest.map((path) => Number(/ bytes=(\d+)-$/.exec(path)?.[1]));
   assert.ok(starts.length >= 2 && starts.every((start, at) => start > (starts[at - 1] ?? 0)), rest.join(", "));
+});
+
+test("a pull whose process is killed goes on where it was; what is not a beginning of the blob is fetched anew", async (t) => {
+  const { registry, host, image, open, directory } = await setUp(t);
+  registry.stallAfter = 1_000_000;
+  const child = fork(new URL("../../testing/pull.js", import.meta.url), [directory, host, image, sha256(BLOB)], { stdio: "inherit" });
+  const gone = new Promise((resolve) => child.once("exit", resolve));
+  const partial = join(directory, "blobs", `${sha256(BLOB).slice("sha256:".length)}.partial`);
+  await until(() => existsSync(partial) && statSync(partial).size >= 1_000_000);
+  child.kill("SIGKILL");
+  await gone;
+  registry.stallAfter = Number.POSITIVE_INFINITY;
+  assert.ok((await read(await open(), image))?.equals(BLOB));
+  const downloads = () => registry.requests.filter((path) => path.startsWith("/cdn"));
+  assert.deepEqual(downloads(), ["/cdn/x", "/cdn/x bytes=1000000-"]);
+
+  rmSync(partial.replace(".partial", ""));
+  writeFileSync(partial, randomBytes(500_000));
+  assert.ok((await read(await open(), image))?.equals(BLOB));
+  assert.deepEqual(downloads().slice(2), ["/cdn/x bytes=500000-", "/cdn/x"]);
+});
+
+test("a blob that is longer than its image says is not taken; a download that fails is not the failure of all who wait for it", async (t) => {
+  const { registry, image, open } = await setUp(t);
+  const fails = (code: string) => (error: unknown) => error instanceof LongshoreError && error.code === code;
+  const source = await open();
+  await assert.rejects(source.blob(sha256(BLOB), image, BLOB.length - 1), fails("INVALID_INPUT"));
+  assert.equal(registry.requests.filter((path) => path.startsWith("/cdn")).length, 1);
+  const [missing, found] = await Promise.all([
+    source.blob(sha256(BLOB), image.replace("team/app", "team/none")).catch((error: unknown) => error),
+    source.blob(sha256(BLOB), image, BLOB.length),
+  ]);
+  assert.ok(missing === undefined || missing instanceof Error);
+  assert.ok(found !== undefined && (await buffer(found)).equals(BLOB));
+});
+
+test("what a tag names now is asked of the registry, not of memory; a digest needs neither", async (t) => {
+  const { registry, image, open } = await setUp(t);
+  const source = await open();
+  const first = await source.manifest(image);
+  registry.close();
+  assert.deepEqual(await source.manifest(image), first);
+  assert.deepEqual(await source.manifest(image.replace(":1", `@${sha256(MANIFEST)}`), { fresh: true }), first);
+  await assert.rejects(source.manifest(image, { fresh: true }), (error) => error instanceof LongshoreError && error.code === "UNAVAILABLE");
 });
 
 test("wrong bytes, wrong passwords, missing images and closed doors are told apart", async (t) => {
