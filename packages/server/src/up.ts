@@ -74,7 +74,8 @@ async function startChildren(settings: Settings, start: Start, credentials: Cred
   server = new Supervised({
     name: "server",
     program: entry("server-main.js"),
-    start,
+    // Other registries' passwords are the engine's business.
+    start: { ...start, settings: { ...start.settings, registries: {} } },
     logFile: join(logs, "server.log"),
     notify,
     ...credentials,

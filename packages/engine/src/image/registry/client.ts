@@ -51,7 +51,8 @@ export class RegistryClient {
         this.#isSettled ||= response.statusCode < 400;
         if ([200, 206, 404, 416].includes(response.statusCode)) return response;
         await response.body.dump();
-        failure = new Error(`status ${response.statusCode}`);
+        if (response.statusCode === 429) failure = tooManyPulls(this.host);
+        else failure = new Error(`status ${response.statusCode}`);
         if (response.statusCode < 500 && response.statusCode !== 429 && response.statusCode !== 408) break;
       } catch (error) {
         if (error instanceof LongshoreError) throw error;
@@ -59,7 +60,7 @@ export class RegistryClient {
         if (this.#mayBePlain && !this.#isSettled && mayBeOtherScheme(error)) this.#scheme = this.#scheme === "https" ? "http" : "https";
       }
     }
-    throw unavailable(this.host, failure);
+    throw failure instanceof LongshoreError ? failure : unavailable(this.host, failure);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -103,6 +104,12 @@ export class RegistryClient {
 function mayBeOtherScheme(error: unknown): boolean {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   return ["EPROTO", "ECONNRESET", "UND_ERR_SOCKET"].includes(code) || code.startsWith("ERR_SSL_") || code.startsWith("HPE_");
+}
+
+function tooManyPulls(host: string): LongshoreError {
+  return new LongshoreError("UNAVAILABLE", `The registry ${host} answers no more requests for now (status 429).`, {
+    hint: "Try again later; with credentials, or a mirror, under `registries` in the configuration file the limit is another one.",
+  });
 }
 
 function unavailable(host: string, cause: unknown): LongshoreError {

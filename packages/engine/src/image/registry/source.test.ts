@@ -208,6 +208,11 @@ test("a mirror is asked first; the registry has the last word", async (t) => {
   assert.equal(registry.requests.length, 0);
   mirror.registry.close();
   assert.ok((await read(source, image))?.equals(BLOB));
+  registry.close();
+  await assert.rejects(
+    source.manifest(image, { fresh: true }),
+    new RegExp(`registry ${host} cannot.*mirror said before: .*${mirror.host} cannot`),
+  );
 });
 
 test("what was used least recently is dropped from the cache when it is opened", async (t) => {

@@ -105,16 +105,25 @@ export class RegistryImageSource implements ImageSource {
   /** Asks the mirror first, if there is one; for what it does not have, or when it is away, the registry itself. */
   async #ask<T>({ host }: RemoteReference, work: (client: RegistryClient) => Promise<T | undefined>): Promise<T | undefined> {
     const mirror = this.#registries[host]?.mirror;
-    if (mirror !== undefined) {
-      try {
-        const found = await work(this.#client(mirror));
-        if (found !== undefined) return found;
-      } catch (error) {
-        // The registry has the last word: if it fails too, its reason counts.
-        if (!(error instanceof LongshoreError)) throw error;
-      }
+    if (mirror === undefined) return await work(this.#client(host));
+    let failure: LongshoreError | undefined;
+    try {
+      const found = await work(this.#client(mirror));
+      if (found !== undefined) return found;
+    } catch (error) {
+      if (!(error instanceof LongshoreError)) throw error;
+      failure = error;
     }
-    return await work(this.#client(host));
+    try {
+      return await work(this.#client(host));
+    } catch (error) {
+      if (failure === undefined || !(error instanceof LongshoreError)) throw error;
+      // The registry has the last word, but the mirror may be what is to be repaired.
+      throw new LongshoreError(error.code, `${error.message} Its mirror said before: ${failure.message}`, {
+        cause: error,
+        ...(error.hint === undefined ? {} : { hint: error.hint }),
+      });
+    }
   }
 
   #client(host: string): RegistryClient {
