@@ -90,6 +90,12 @@ test("what cannot work is refused with the reason", async () => {
     engine.open.engine.prepareImage("acc/arm:1"),
     (error) => error instanceof LongshoreError && error.code === "UNSUPPORTED" && /linux\/arm64/.test(error.message),
   );
+  const code = (wanted: string) => (error: unknown) => error instanceof LongshoreError && error.code === wanted;
+  const { digest, downloadBytes } = await engine.open.engine.resolveImage("acc/web:1");
+  assert.match(digest, /^sha256:[0-9a-f]{64}$/);
+  assert.ok(downloadBytes > 0);
+  await assert.rejects(engine.open.engine.resolveImage("acc/arm:1"), code("UNSUPPORTED"));
+  await assert.rejects(engine.open.engine.resolveImage("acc/none:1"), code("NOT_FOUND"));
   await assert.rejects(
     engine.open.engine.prepareImage("acc/none:1"),
     (error) => error instanceof LongshoreError && error.code === "NOT_FOUND",

@@ -16,12 +16,15 @@ const body = z.looseObject({
     .max(7 * 24 * 60),
 });
 
-/** The image registry: there is one, the installation's own. */
+/** The installation's own registry. What other registries ask for stands in the configuration file. */
 export function registries({ options }: Services): Hono {
   return new Hono()
     .get("/registries", () => ok([]))
     .post("/registries", () => {
-      throw notServed("Using another registry");
+      throw notServed(
+        "Setting another registry's credentials with wrangler",
+        "Set them under `registries` in the file that `longshore up --config` names (docs/images.md); public images need none.",
+      );
     })
     .post("/registries/:domain/credentials", async (c) => {
       const domain = c.req.param("domain");
