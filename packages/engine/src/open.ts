@@ -103,12 +103,15 @@ export async function openEngine(settings: EngineSettings): Promise<OpenEngine> 
     return host;
   });
   outboundOwner = (sandbox) => engine.outboundCaller(sandbox);
-  await restoreTenants(settings, directories, engine);
+  await readTenants(directories, engine);
   await recover(engine);
-  const space = watchSpace(directories.data, settings.log);
-  const expiry = expireSnapshots(engine, settings.snapshotTtlMs ?? SNAPSHOT_TTL_MS);
   const exits = new ExitWatch(directories.exits, (id, code) => engine.processEnded(id, code));
   await exits.start();
+  await Promise.race([Promise.all([...exits.reported].map((id) => engine.byId.get(id)?.exited)), engine.cleanedUp()]);
+  // Only now: whoever is answered before the books are right is told that a container which runs does not, or the other way round.
+  await openTenants(settings, directories, engine);
+  const space = watchSpace(directories.data, settings.log);
+  const expiry = expireSnapshots(engine, settings.snapshotTtlMs ?? SNAPSHOT_TTL_MS);
   const sessions = new DevSessions(engine);
   await sessions.sweep();
   const own = new OwnContainers(engine);
@@ -248,12 +251,17 @@ async function prepareDirectories(directories: EngineDirectories): Promise<void>
   await rename(`${directories.busybox}.partial`, directories.busybox);
 }
 
-async function restoreTenants(settings: EngineSettings, directories: EngineDirectories, engine: ContainerEngine): Promise<void> {
+async function readTenants(directories: EngineDirectories, engine: ContainerEngine): Promise<void> {
   for (const name of await readdir(directories.tenants)) {
     if (!name.endsWith(".json")) continue;
     const tenant = TenantHost.read(join(directories.tenants, name));
-    const host = new TenantHost(directories, tenant, await engine.parts.egress.openTenant(tenant.id));
-    engine.tenants.set(tenant.id, host);
+    engine.tenants.set(tenant.id, new TenantHost(directories, tenant, await engine.parts.egress.openTenant(tenant.id)));
+  }
+}
+
+/** Takes the ports that containers had, and then the sockets: a new door must not be given a port that is somebody's. */
+async function openTenants(settings: EngineSettings, directories: EngineDirectories, engine: ContainerEngine): Promise<void> {
+  for (const host of engine.tenants.values()) {
     for (const [container, port] of host.ports.readAll()) {
       await host.openIngress(container, port).catch((error: unknown) => {
         settings.log("an ingress port is taken by another process; the container's Worker will open a new one", {
@@ -263,7 +271,9 @@ async function restoreTenants(settings: EngineSettings, directories: EngineDirec
         });
       });
     }
-    if (keeperOf(tenant.id) === undefined) await serveTenant(settings, directories, engine, host);
+  }
+  for (const host of engine.tenants.values()) {
+    if (keeperOf(host.config.id) === undefined) await serveTenant(settings, directories, engine, host);
   }
 }
 

@@ -1,6 +1,8 @@
 import { readdir } from "node:fs/promises";
+import { join } from "node:path";
 import { isErrno } from "@longshore/contract";
 import type { ContainerEngine } from "./engine.js";
+import { removeExecDirectories } from "./exec/directory.js";
 import type { InstanceRecord } from "./instance/record.js";
 import { logOf } from "./log/rotation.js";
 import { NetworkNamespace } from "./network/namespace.js";
@@ -77,8 +79,11 @@ async function sweep(engine: ContainerEngine, known: ReadonlySet<string>): Promi
   const { host, log } = engine.parts;
   const found = new Set([...(await readdir(host.directory)), ...(await host.cgroups.ids()), ...(await readdir(host.exitsDirectory))]);
   for (const id of found) {
-    const live = engine.byId.get(id)?.live === true;
-    if (live || id.includes(".")) continue;
+    if (id.includes(".")) continue;
+    if (engine.byId.get(id)?.live === true) {
+      removeExecDirectories(join(host.directory, id));
+      continue;
+    }
     await removeSandbox(host, id, undefined).catch((error: unknown) => log("sweeping a sandbox failed", { id, error: String(error) }));
   }
   for (const id of new Set((await readdir(host.logsDirectory)).map(logOf))) if (!known.has(id)) await engine.parts.logs.discard(id);

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdirSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { LongshoreError, toLongshoreError } from "@longshore/contract";
 import { frame } from "../http/frames.js";
@@ -8,6 +8,7 @@ import { runtimeOf } from "../sandbox/runtimes.js";
 import type { SandboxHost } from "../sandbox/sandbox.js";
 import { type ProcessIdentity, signalProcess } from "../sys/process.js";
 import { rootIdOf } from "../sys/user-namespace.js";
+import { makeExecDirectory } from "./directory.js";
 import { findExecutable } from "./executable.js";
 import { type ExecClient, type ExecIo, openIo } from "./io.js";
 import { type ExecRequest, execProcess } from "./process-spec.js";
@@ -112,8 +113,7 @@ export class Exec {
         hint: "Run the command without one (docker exec without -t), or the application with crun.",
       });
     }
-    const directory = join(sandbox, `x${this.id.slice(0, 12)}`);
-    mkdirSync(directory, { mode: 0o700 });
+    const directory = makeExecDirectory(sandbox, this.id);
     const io = openIo(this.request.terminal, directory, size !== undefined);
     try {
       io.ownedBy(rootIdOf(record.process.pid) + spec.user.uid);

@@ -5,7 +5,7 @@ import { isErrno } from "@longshore/contract";
 
 /**
  * Tells when a container has ended: conmon writes `<directory>/<id>` with the exit code, whether or not an engine runs.
- * Each id is reported once.
+ * Each id is reported once, for as long as its file is there.
  */
 export class ExitWatch implements Disposable {
   readonly #directory: string;
@@ -26,9 +26,9 @@ export class ExitWatch implements Disposable {
     for (const name of await readdir(this.#directory)) this.#look(name);
   }
 
-  /** Call when an id's file was removed and the id will not come again. */
-  forget(id: string): void {
-    this.#reported.delete(id);
+  /** Every id that has been told of and whose file is still there. */
+  get reported(): ReadonlySet<string> {
+    return this.#reported;
   }
 
   [Symbol.dispose](): void {
@@ -37,9 +37,14 @@ export class ExitWatch implements Disposable {
 
   #look(name: string): void {
     // conmon writes to a temporary name first, with an extension.
-    if (name.includes(".") || this.#reported.has(name)) return;
+    if (name.includes(".")) return;
     const code = readCode(join(this.#directory, name));
-    if (code === undefined) return;
+    if (code === undefined) {
+      // It was removed, with everything of the container.
+      this.#reported.delete(name);
+      return;
+    }
+    if (this.#reported.has(name)) return;
     this.#reported.add(name);
     this.#report(name, code);
   }

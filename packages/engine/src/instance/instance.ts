@@ -2,7 +2,7 @@ import { constants } from "node:os";
 import type { ExitReason, ExitRecord, InstanceInfo, InstanceStatus } from "@longshore/contract";
 import { LongshoreError } from "@longshore/contract";
 import type { NetworkNamespace } from "../network/namespace.js";
-import { isInit, type LateCommand } from "../sandbox/late-command.js";
+import { isInit, type LateCommand, NEVER_TOLD } from "../sandbox/late-command.js";
 import { alarm } from "../sys/alarm.js";
 import { firstChild, isAlive, signalProcess } from "../sys/process.js";
 import type { InstanceRecord } from "./record.js";
@@ -211,6 +211,11 @@ export class Instance {
     this.record.killAt = killAt;
     this.#actions.save(this.record);
     this.#killAt(killAt, reason);
+  }
+
+  /** Whether a process that ended with this code was ever told to run its program: the engine may have been killed right before. */
+  hasRun(code: number): boolean {
+    return this.record.startedAt !== undefined && (this.#sandbox.launch !== undefined || code !== NEVER_TOLD);
   }
 
   /** The process has ended. Idempotent. */

@@ -4,6 +4,9 @@ export interface LateCommand {
   readonly environment: Readonly<Record<string, string>>;
 }
 
+/** The shim's exit code if nobody tells it to go on, since the engine was killed: then nothing of the command has run. */
+export const NEVER_TOLD = 125;
+
 /** Names of programs that are made to be process 1. Some refuse to be any other (s6-overlay's `/init`, systemd). */
 const INITS = new Set([
   "init",
