@@ -8,8 +8,8 @@ const DRAIN_MS = 10_000;
 export interface ReplacementGuard {
   /** Set once the edge exists; it needs the worker host, which needs this guard. */
   traffic: TrafficGate | undefined;
-  /** Holds the script's requests and keeps its containers from being ended by the farewell of the old workerd. */
-  enter(script: string): Promise<AsyncDisposable>;
+  /** Holds the requests of the script and of the Workers that call it, and keeps its containers from being ended by the farewell of the old workerd. */
+  enter(script: string, callers: readonly string[]): Promise<AsyncDisposable>;
   /** Leaves the ending of the scripts' containers to the engine: for the end of the whole installation. */
   leave(scripts: readonly string[]): Promise<void>;
 }
@@ -21,13 +21,13 @@ export function replacementGuard(engine: Engine): ReplacementGuard {
     async leave(scripts) {
       await Promise.all(scripts.map((script) => setGate(engine, script, true)));
     },
-    async enter(script) {
-      const hold = await guard.traffic?.hold(script, DRAIN_MS);
+    async enter(script, callers) {
+      const holds = await Promise.all([script, ...callers].map((each) => guard.traffic?.hold(each, DRAIN_MS)));
       await setGate(engine, script, true);
       return {
         async [Symbol.asyncDispose]() {
           await setGate(engine, script, false);
-          await hold?.[Symbol.asyncDispose]();
+          for (const hold of holds) await hold?.[Symbol.asyncDispose]();
         },
       };
     },

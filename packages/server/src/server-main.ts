@@ -37,7 +37,7 @@ async function wire({ settings, identity, runDirectory, again }: Start) {
       if (object === undefined) throw new Error(`The module ${key} is not in the bucket.`);
       return Buffer.concat(await object.body.toArray());
     },
-    beforeStop: (script) => guard.enter(script),
+    beforeStop: (script, callers) => guard.enter(script, callers),
     workerdPath: join(settings.data, "bin/workerd"),
     log: (message) => log.info(message),
   });

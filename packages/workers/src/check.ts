@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { json } from "node:stream/consumers";
 import { LongshoreError, type WorkerTarget } from "@longshore/contract";
 import { exportsProbe, PROBE_FILE } from "./config/exports-probe.js";
-import { workerConfig } from "./config/worker-config.js";
+import { SOCKET_NAME, workerConfig } from "./config/worker-config.js";
 import { type LaunchOptions, launchWorkerd, StartFailure } from "./process/launch.js";
 import { ListeningSocket } from "./process/listening-socket.js";
 import { LogFile } from "./process/log-file.js";
@@ -44,6 +44,7 @@ export async function checkTarget(target: WorkerTarget, options: CheckOptions): 
     const assetsDirectory = join(directory, "assets");
     await ownedDirectory(assetsDirectory, 0o700, owner);
     const config = workerConfig(harmless, {
+      runDirectory: options.directory,
       trial: true,
       storageDirectory,
       allowedNetworks: options.allowedNetworks,
@@ -81,7 +82,7 @@ async function throwaway(
   using socket = ListeningSocket.create(socketPath);
   let process: WorkerdProcess;
   try {
-    process = await launchWorkerd({ ...launch, configPath, listenFd: socket.fd, log });
+    process = await launchWorkerd({ ...launch, configPath, sockets: [{ name: SOCKET_NAME, path: socketPath, fd: socket.fd }], log });
   } catch (error) {
     throw error instanceof StartFailure ? startError(script, error, "checked before use") : error;
   }

@@ -24,6 +24,8 @@ import { LogFile } from "./process/log-file.js";
 import { processesWithArgument } from "./process/proc.js";
 import { type ProcessRecord, readLiveRecord, removeRecord } from "./process/record.js";
 import { ownedDirectory, pruneReleases, type ReadModule, releaseId, writeRelease } from "./release.js";
+import { Offers } from "./services/offers.js";
+import { callsOf, entryId, entrySocket, SERVICES_DIRECTORY, type ServiceEntry } from "./services/service-calls.js";
 import { needsStorage } from "./storage/bindings-config.js";
 import { StoredDatabases } from "./storage/databases.js";
 import { StoredKeyValues } from "./storage/key-values.js";
@@ -39,8 +41,11 @@ export interface WorkerHostOptions {
   readonly runDirectory: string;
   /** The bytes of a module, by its bucket key. */
   readonly readModule: ReadModule;
-  /** Called before a running workerd is ended for a new version: hold the traffic, shut the engine's gate. Disposed when the script is served again. */
-  readonly beforeStop: (script: string) => Promise<AsyncDisposable>;
+  /**
+   * Called before a running workerd is ended for a new version: hold the script's traffic and that of `callers`, Workers that call it directly or not,
+   * and shut the engine's gate. Disposed when the script is served again.
+   */
+  readonly beforeStop: (script: string, callers: readonly string[]) => Promise<AsyncDisposable>;
   /** Who workerd runs as; this process's own user when left out. */
   readonly uid?: number;
   readonly gid?: number;
@@ -76,6 +81,7 @@ export async function createWorkerHost(options: WorkerHostOptions): Promise<Runn
   const version = await workerdVersion(workerdPath);
   await ownedDirectory(options.dataDirectory, 0o711, {});
   await ownedDirectory(options.runDirectory, 0o711, {});
+  await ownedDirectory(join(options.runDirectory, SERVICES_DIRECTORY), 0o711, {});
   const host = new Host(options, workerdPath, version);
   await host.adoptAll();
   return host;
@@ -93,6 +99,9 @@ class Host implements RunningWorkerHost {
   readonly #storage: StorageProcess;
   readonly keyValues: KeyValues;
   readonly databases: Databases;
+  readonly #offers: Offers;
+  /** What runs, or should. */
+  readonly #targets = new Map<string, WorkerTarget>();
   #ending = false;
   readonly #listeners = new Set<(script: string) => void>();
 
@@ -100,6 +109,7 @@ class Host implements RunningWorkerHost {
     const { uid, gid, readyTimeoutMs = 15_000 } = options;
     this.#options = options;
     this.#version = version;
+    this.#offers = new Offers(options.runDirectory);
     this.#launch = { workerdPath, readyTimeoutMs, ...(uid === undefined ? {} : { uid }), ...(gid === undefined ? {} : { gid }) };
     const { stopGraceMs = DEFAULTS.stopGraceMs, maxLogBytes = DEFAULTS.maxLogBytes, log } = options;
     this.#storage = new StorageProcess({
@@ -122,7 +132,21 @@ class Host implements RunningWorkerHost {
 
   async apply(target: WorkerTarget): Promise<void> {
     validateTarget(target, this.#version);
-    await this.#inTurn(target.script, () => this.#apply(target));
+    const { script } = target;
+    const before = this.#offers.calls(script);
+    const after = callsOf(target);
+    // What it is about to call must be there before it runs; what it called stays until it has ended.
+    await this.#setCalls(script, [...before, ...after]);
+    let calls: readonly ServiceEntry[] = before;
+    try {
+      await this.#inTurn(script, async () => {
+        await this.#apply(target);
+        this.#targets.set(script, target);
+      });
+      calls = after;
+    } finally {
+      await this.#setCalls(script, calls);
+    }
   }
 
   async remove(script: string, { deleteData }: { deleteData: boolean }): Promise<void> {
@@ -133,7 +157,9 @@ class Host implements RunningWorkerHost {
       this.#scripts.delete(script);
       await rm(places.runDirectory, { recursive: true, force: true });
       if (deleteData) await rm(places.dataDirectory, { recursive: true, force: true });
+      this.#targets.delete(script);
     });
+    await this.#setCalls(script, []);
   }
 
   async retain(scripts: Iterable<string>): Promise<void> {
@@ -189,7 +215,11 @@ class Host implements RunningWorkerHost {
   async #apply(target: WorkerTarget): Promise<void> {
     const places = this.#places(target.script);
     const { assets } = target.version;
+    const { runDirectory } = this.#options;
+    const offers = this.#offers.of(target.script);
     const config = workerConfig(target, {
+      runDirectory,
+      offers,
       storageDirectory: places.storage,
       storageSocket: this.#storage.socketPath,
       allowedNetworks: this.#networks,
@@ -198,7 +228,8 @@ class Host implements RunningWorkerHost {
     if (needsStorage(target)) await this.#storage.start();
     const id = releaseId(target, config, this.#version);
     const supervisor = this.#supervisor(target.script, places);
-    const release = { id, versionId: target.version.id, configPath: join(places.releases, id, "config.capnp") };
+    const sockets = offers.map((entry) => ({ name: entryId(entry), path: entrySocket(runDirectory, entry) }));
+    const release = { id, versionId: target.version.id, configPath: join(places.releases, id, "config.capnp"), sockets };
     if (supervisor.releaseId !== id) await this.#prepare(places, config, id, assets);
     try {
       await supervisor.apply(release);
@@ -208,6 +239,19 @@ class Host implements RunningWorkerHost {
     } finally {
       await pruneReleases(places.releases, supervisor.releaseId);
     }
+  }
+
+  /** Changes what a script calls, and has the called scripts offer just that. */
+  async #setCalls(caller: string, calls: readonly ServiceEntry[]): Promise<void> {
+    const changed = this.#offers.set(caller, calls).filter((script) => script !== caller);
+    await Promise.all(
+      changed.map((script) =>
+        this.#inTurn(script, async () => {
+          const target = this.#targets.get(script);
+          if (target !== undefined) await this.#apply(target);
+        }),
+      ),
+    );
   }
 
   async #inTurn(script: string, operation: () => Promise<void>): Promise<void> {
@@ -254,7 +298,17 @@ class Host implements RunningWorkerHost {
     const changed = () => {
       for (const listener of this.#listeners) listener(script);
     };
-    const supervisor = new ScriptSupervisor({ script, places, logFile, launch: this.#launch, stopGraceMs, beforeStop, changed, log });
+    const stopping = () => beforeStop(script, this.#offers.callers(script));
+    const supervisor = new ScriptSupervisor({
+      script,
+      places,
+      logFile,
+      launch: this.#launch,
+      stopGraceMs,
+      beforeStop: stopping,
+      changed,
+      log,
+    });
     this.#scripts.set(script, supervisor);
     return supervisor;
   }

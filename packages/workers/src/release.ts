@@ -3,6 +3,7 @@ import { chmod, chown, mkdir, readdir, rename, rm, writeFile } from "node:fs/pro
 import { join } from "node:path";
 import { LongshoreError, type WorkerModule, type WorkerTarget } from "@longshore/contract";
 import type { WorkerConfig } from "./config/worker-config.js";
+import type { NamedSocket } from "./process/listening-sockets.js";
 
 /** A configuration with its modules, written out: all that is needed to start a workerd, again and again, without the bucket. */
 export interface Release {
@@ -10,6 +11,8 @@ export interface Release {
   readonly id: string;
   readonly versionId: string;
   readonly configPath: string;
+  /** Sockets that the process serves besides the script's own. */
+  readonly sockets?: readonly NamedSocket[];
 }
 
 /** Who must be able to read what is written; undefined where all is the same user. */

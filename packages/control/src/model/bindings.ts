@@ -60,6 +60,8 @@ function resolveBinding(binding: UploadedBinding, input: BindingsInput): StoredB
     case "version_metadata":
     case "assets":
       return { type: binding.type, name };
+    case "service":
+      return service(binding);
     case "durable_object_namespace":
       return durableObject(binding, input);
     case "inherit":
@@ -70,6 +72,23 @@ function resolveBinding(binding: UploadedBinding, input: BindingsInput): StoredB
         "Take it out of the configuration file and deploy again. Nothing has been changed.",
       );
   }
+}
+
+function service(binding: UploadedBinding): StoredBinding {
+  const { name, entrypoint, environment, props } = binding;
+  if (typeof environment === "string" && environment !== "production") {
+    throw notServed(
+      `Binding "${name}" (service) to the environment "${environment}" of a Worker`,
+      "Name the Worker that the environment is.",
+    );
+  }
+  return {
+    type: "service",
+    name,
+    service: text(binding, "service"),
+    ...(typeof entrypoint === "string" ? { entrypoint } : {}),
+    ...(props === undefined || props === null ? {} : { props }),
+  };
 }
 
 function inherited(binding: UploadedBinding, input: BindingsInput): StoredBinding {

@@ -6,6 +6,7 @@ import type { Log } from "../options.js";
 import type { Stored } from "../state/json-objects.js";
 import type { Sealer } from "../state/sealing.js";
 import type { Store } from "../state/store.js";
+import type { Stores } from "./stores.js";
 import type { Tenants } from "./tenants.js";
 
 export interface ReleasesParts {
@@ -14,6 +15,7 @@ export interface ReleasesParts {
   readonly engine: Engine;
   readonly workers: WorkerHost;
   readonly tenants: Tenants;
+  readonly stores: Stores;
   readonly log: Log;
 }
 
@@ -40,11 +42,23 @@ export class Releases {
 
   /** Tries a version out without touching what runs. Errors: `INVALID_INPUT` in workerd's words, `UNSUPPORTED`. */
   async check(head: ScriptHead, version: StoredVersion): Promise<{ startupMs: number }> {
+    await this.#parts.stores.assertExist(version.bindings);
+    await this.#assertServicesExist(head.name, version);
     try {
       return await this.#parts.workers.check(this.target(head, version));
     } catch (error) {
       if (!(error instanceof LongshoreError) || error.code !== "INVALID_INPUT") throw error;
       throw invalidScript(error.message, { cause: error, ...(error.hint === undefined ? {} : { hint: error.hint }) });
+    }
+  }
+
+  async #assertServicesExist(script: string, version: StoredVersion): Promise<void> {
+    for (const binding of version.bindings) {
+      if (binding.type !== "service" || binding.service === script) continue;
+      if ((await this.#parts.store.findHead(binding.service)) !== undefined) continue;
+      throw invalidScript(`Binding "${binding.name}" is to the Worker "${binding.service}", which is not there.`, {
+        hint: "Deploy that one first.",
+      });
     }
   }
 

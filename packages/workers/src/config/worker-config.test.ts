@@ -8,7 +8,7 @@ import { workerConfig } from "./worker-config.js";
 
 const WORKERD = "2026-11-17";
 const modules = new Modules();
-const places = { storageDirectory: "/data/hello/objects", allowedNetworks: ["public"] };
+const places = { runDirectory: "/run/w", storageDirectory: "/data/hello/objects", allowedNetworks: ["public"] };
 
 function containerTarget(): WorkerTarget {
   const id = "0123456789abcdef0123456789abcdef";

@@ -1,13 +1,13 @@
 import { LongshoreError, type ModuleKind, type WorkerBinding, type WorkerModule, type WorkerTarget } from "@longshore/contract";
+import { calledServices, offeredSocket, type ServiceEntry, serviceBinding } from "../services/service-calls.js";
 import { storeBinding, storeServices } from "../storage/bindings-config.js";
 import { ASSETS_SERVICE, assetsBinding, assetsService } from "./assets-config.js";
 import { bool, configFile, type Expression, embed, list, struct, text } from "./capnp.js";
 import { cronServices } from "./cron-config.js";
+import { PROTOCOL_HEADER } from "./headers.js";
 
 /** The socket's name in the configuration; the listening descriptor is given on the command line. */
 export const SOCKET_NAME = "http";
-/** Request header in which the edge says whether the client came by http or https: `request.url` follows it. */
-const PROTOCOL_HEADER = "X-Forwarded-Proto";
 const NETWORK_SERVICE = "longshore:network";
 const STORAGE_SERVICE = "longshore:objects";
 
@@ -21,6 +21,10 @@ export interface ConfigPlaces {
   readonly storageSocket?: string;
   /** Set where the Worker is only tried out: its cron triggers must not run it. */
   readonly trial?: boolean;
+  /** Where the sockets of other scripts' entrypoints are. */
+  readonly runDirectory: string;
+  /** What the Worker offers to others, each on a socket of its own. */
+  readonly offers?: readonly ServiceEntry[];
   /** Absolute directory of the version's static files, when it has some. */
   readonly assetsDirectory?: string;
 }
@@ -43,13 +47,14 @@ export function workerConfig(target: WorkerTarget, places: ConfigPlaces): Worker
   const services = [...assets, ...(files.length === 0 ? [] : [struct({ name: text(target.script), worker: worker(target, files) })])];
   services.push(network(places.allowedNetworks), ...storeServices(target, places.storageSocket));
   const cron = cronServices(target, STORAGE_SERVICE, places.trial ?? false);
-  services.push(...cron);
+  services.push(...cron, ...calledServices(target, places.runDirectory));
   if (target.namespaces.length > 0 || cron.length > 0) {
     services.push(struct({ name: text(STORAGE_SERVICE), disk: struct({ path: text(places.storageDirectory), writable: bool(true) }) }));
   }
   const http = struct({ forwardedProtoHeader: text(PROTOCOL_HEADER) });
   const service = text(assets.length === 0 ? target.script : ASSETS_SERVICE);
-  const sockets = [struct({ name: text(SOCKET_NAME), service, http })];
+  const offered = (places.offers ?? []).map((entry) => offeredSocket(entry, target));
+  const sockets = [struct({ name: text(SOCKET_NAME), service, http }), ...offered];
   return { text: configFile(struct({ services: list(services), sockets: list(sockets) })), files };
 }
 
@@ -99,7 +104,8 @@ function containerEngine(socketPath: string): Expression {
   });
 }
 
-function bindingExpression(binding: WorkerBinding, { version, namespaces, script }: WorkerTarget): Expression {
+function bindingExpression(binding: WorkerBinding, target: WorkerTarget): Expression {
+  const { version, namespaces, script } = target;
   const name = text(binding.name);
   switch (binding.type) {
     case "plain_text":
@@ -114,6 +120,8 @@ function bindingExpression(binding: WorkerBinding, { version, namespaces, script
     case "kv_namespace":
     case "d1":
       return storeBinding(binding);
+    case "service":
+      return serviceBinding(binding, target);
     case "assets":
       return assetsBinding(binding.name);
     case "durable_object_namespace": {

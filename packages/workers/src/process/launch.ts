@@ -1,21 +1,22 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync } from "node:fs";
 import type { Readable } from "node:stream";
-import { SOCKET_NAME } from "../config/worker-config.js";
 import { createLifeline } from "./lifeline.js";
+import type { NamedSocket } from "./listening-sockets.js";
 import type { LogFile } from "./log-file.js";
 import { processFacts } from "./proc.js";
 import { describeExit, endWithin, type ProcessExit, type WorkerdProcess } from "./workerd-process.js";
 
 /** Places of the descriptors in the new process. */
 const CONTROL_FD = 3;
-const LISTEN_FD = 4;
+const FIRST_SOCKET_FD = 4;
+const LINE_END = 10;
 
 export interface LaunchOptions {
   /** The workerd program itself, not npm's JavaScript wrapper: that one would stay as a process in between. */
   readonly workerdPath: string;
   readonly configPath: string;
-  readonly listenFd: number;
+  readonly sockets: readonly (NamedSocket & { readonly fd: number })[];
   readonly log: LogFile;
   /** Where the process's lifeline is made; throwaway processes need none. */
   readonly lifelinePath?: string;
@@ -49,7 +50,7 @@ export async function launchWorkerd(options: LaunchOptions): Promise<WorkerdProc
     child.once("exit", (code, signal) => resolve(code !== null ? { code } : { signal: signal ?? "a signal" }));
   });
   try {
-    await ready(child, exited, options.readyTimeoutMs);
+    await ready(child, exited, options.sockets.length, options.readyTimeoutMs);
   } catch (error) {
     if (child.pid !== undefined) {
       child.kill("SIGKILL");
@@ -61,14 +62,14 @@ export async function launchWorkerd(options: LaunchOptions): Promise<WorkerdProc
   return new ChildWorkerd(child, exited, logPosition);
 }
 
-function spawnChild({ workerdPath, configPath, listenFd, log, lifelinePath, uid, gid }: LaunchOptions): ChildProcess {
+function spawnChild({ workerdPath, configPath, sockets, log, lifelinePath, uid, gid }: LaunchOptions): ChildProcess {
   const logFd = log.open();
   const lifelineFd = lifelinePath === undefined ? undefined : createLifeline(lifelinePath);
   try {
-    const sockets = [`--socket-fd=${SOCKET_NAME}=${LISTEN_FD}`, `--control-fd=${CONTROL_FD}`];
+    const descriptors = sockets.map(({ name }, index) => `--socket-fd=${name}=${FIRST_SOCKET_FD + index}`);
     // workerd counts its own modules and the assets service among what may still change.
-    return spawn(workerdPath, ["serve", "--experimental", ...sockets, configPath, "config"], {
-      stdio: ["ignore", logFd, logFd, "pipe", listenFd, ...(lifelineFd === undefined ? [] : [lifelineFd])],
+    return spawn(workerdPath, ["serve", "--experimental", ...descriptors, `--control-fd=${CONTROL_FD}`, configPath, "config"], {
+      stdio: ["ignore", logFd, logFd, "pipe", ...sockets.map(({ fd }) => fd), ...(lifelineFd === undefined ? [] : [lifelineFd])],
       env: {},
       cwd: "/",
       detached: true,
@@ -81,13 +82,19 @@ function spawnChild({ workerdPath, configPath, listenFd, log, lifelinePath, uid,
   }
 }
 
-/** workerd writes its first control message once the code is loaded and the socket is served. */
-async function ready(child: ChildProcess, exited: Promise<ProcessExit>, timeoutMs: number): Promise<void> {
+/** workerd writes a line for each socket once the code is loaded and the socket is served. */
+async function ready(child: ChildProcess, exited: Promise<ProcessExit>, sockets: number, timeoutMs: number): Promise<void> {
   const control = child.stdio[CONTROL_FD] as Readable;
   let timer: NodeJS.Timeout | undefined;
   try {
     await Promise.race([
-      new Promise<void>((resolve) => control.once("data", () => resolve())),
+      new Promise<void>((resolve) => {
+        let lines = 0;
+        control.on("data", (bytes: Buffer) => {
+          lines += bytes.filter((byte) => byte === LINE_END).length;
+          if (lines >= sockets) resolve();
+        });
+      }),
       new Promise<never>((_, reject) => {
         child.once("error", (error) => reject(new StartFailure("spawn", `workerd could not be started: ${error.message}.`, [], error)));
         control.once("error", (error) =>

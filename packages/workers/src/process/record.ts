@@ -1,5 +1,6 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { isErrno } from "@longshore/contract";
+import type { NamedSocket } from "./listening-sockets.js";
 import { processFacts } from "./proc.js";
 
 /** What the next server must know to take over a running workerd. */
@@ -11,6 +12,8 @@ export interface ProcessRecord {
   readonly versionId: string;
   readonly configPath: string;
   readonly logPosition: number;
+  /** Those that it serves besides the script's own. */
+  readonly sockets: readonly NamedSocket[];
 }
 
 /** Replaces the record in one step. It need not reach the disk: no process outlives the machine. */
@@ -47,10 +50,11 @@ function readRecord(path: string): ProcessRecord | undefined {
     // Not one that we finished writing: the process it meant is found by its command line.
     return undefined;
   }
-  return isRecord(value) ? value : undefined;
+  return isRecord(value) ? { ...value, sockets: value.sockets ?? [] } : undefined;
 }
 
-function isRecord(value: unknown): value is ProcessRecord {
+/** An older server's record has no sockets. */
+function isRecord(value: unknown): value is Omit<ProcessRecord, "sockets"> & Partial<ProcessRecord> {
   if (typeof value !== "object" || value === null) return false;
   const { pid, startTime, releaseId, versionId, configPath, logPosition } = value as Record<string, unknown>;
   const numbers = [pid, startTime, logPosition].every((field) => typeof field === "number");

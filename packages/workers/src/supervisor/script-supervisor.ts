@@ -1,9 +1,10 @@
 import { rmSync } from "node:fs";
 import { LongshoreError } from "@longshore/contract";
+import { SOCKET_NAME } from "../config/worker-config.js";
 import type { ScriptPlaces } from "../layout.js";
 import { AdoptedWorkerd } from "../process/adopted.js";
 import { type LaunchOptions, launchWorkerd, StartFailure } from "../process/launch.js";
-import { ListeningSocket } from "../process/listening-socket.js";
+import { ListeningSockets, type NamedSocket } from "../process/listening-sockets.js";
 import type { LogFile } from "../process/log-file.js";
 import { type ProcessRecord, removeRecord, writeRecord } from "../process/record.js";
 import { describeExit, type ProcessExit, type WorkerdProcess } from "../process/workerd-process.js";
@@ -30,8 +31,8 @@ export class ScriptSupervisor {
   readonly #options: SupervisorOptions;
   readonly #serial = new Serial();
   #state: State = { kind: "stopped" };
-  /** Undefined while an adopted process has the only descriptor of its socket. */
-  #socket: ListeningSocket | undefined;
+  /** None while an adopted process has their only descriptors. */
+  readonly #sockets = new ListeningSockets();
   #restart: NodeJS.Timeout | undefined;
 
   constructor(options: SupervisorOptions) {
@@ -47,10 +48,10 @@ export class ScriptSupervisor {
   }
 
   /** Takes over a process that an earlier server started. Call it first. Throws a system error when it cannot be watched. */
-  adopt({ pid, startTime, logPosition, releaseId, versionId, configPath }: ProcessRecord): void {
+  adopt({ pid, startTime, logPosition, releaseId, versionId, configPath, sockets }: ProcessRecord): void {
     const process = new AdoptedWorkerd(pid, startTime, logPosition, this.#options.places.lifeline);
     this.#options.logFile.startRotation();
-    this.#watch(process, { id: releaseId, versionId, configPath }, 0);
+    this.#watch(process, { id: releaseId, versionId, configPath, sockets }, 0);
   }
 
   /** Makes `release` the one that runs. Nothing happens if it already does. On failure the old one runs again, and it throws. */
@@ -74,8 +75,7 @@ export class ScriptSupervisor {
       this.#set({ kind: "stopped" });
       if (state.kind === "running") await state.process.stop(stopGraceMs);
       logFile.stopRotation();
-      this.#socket?.[Symbol.dispose]();
-      this.#socket = undefined;
+      this.#sockets.remove();
       removeRecord(places.record);
       rmSync(places.socket, { force: true });
     });
@@ -89,8 +89,7 @@ export class ScriptSupervisor {
       this.#set({ kind: "detached" });
       this.#options.logFile.stopRotation();
       if (state.kind === "running") state.process.letGo();
-      this.#socket?.[Symbol.dispose]();
-      this.#socket = undefined;
+      this.#sockets.letGo();
     });
   }
 
@@ -118,11 +117,10 @@ export class ScriptSupervisor {
 
   async #start(release: Release, failures: number): Promise<void> {
     const { places, logFile, launch } = this.#options;
-    this.#socket ??= ListeningSocket.create(places.socket);
     const process = await launchWorkerd({
       ...launch,
       configPath: release.configPath,
-      listenFd: this.#socket.fd,
+      sockets: this.#sockets.open(this.#socketsOf(release)),
       log: logFile,
       lifelinePath: places.lifeline,
     });
@@ -134,6 +132,7 @@ export class ScriptSupervisor {
       releaseId: release.id,
       versionId: release.versionId,
       configPath: release.configPath,
+      sockets: release.sockets ?? [],
     });
     logFile.startRotation();
     this.#watch(process, release, failures);
@@ -152,7 +151,7 @@ export class ScriptSupervisor {
     const reason = `The Worker "${this.#options.script}" stopped: its workerd ${describeExit(exit)}.${quote(lines)}`;
     // An adopted process took its socket with it.
     try {
-      this.#socket ??= ListeningSocket.create(this.#options.places.socket);
+      this.#sockets.open(this.#socketsOf(state.release));
     } catch (error) {
       this.#options.log(`The socket of the Worker "${this.#options.script}" could not be made again: ${String(error)}`);
     }
@@ -180,6 +179,10 @@ export class ScriptSupervisor {
         : new LongshoreError("INTERNAL", `The Worker "${this.#options.script}" could not be started.`, { cause: error });
     }
     return startError(this.#options.script, error, `version ${release.versionId}`);
+  }
+
+  #socketsOf({ sockets = [] }: Release): NamedSocket[] {
+    return [{ name: SOCKET_NAME, path: this.#options.places.socket }, ...sockets];
   }
 
   #set(state: State): void {
