@@ -3,16 +3,20 @@ import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { containersFailure, failure } from "./api/envelope.js";
 import { API_CODE, ApiError } from "./api/errors.js";
 import type { Log } from "./options.js";
+import { analytics } from "./routes/analytics.js";
 import { assetFiles, assetSessions } from "./routes/assets.js";
 import { containers } from "./routes/containers/index.js";
+import { databaseFiles, databaseTransfers } from "./routes/database-transfers.js";
+import { databases } from "./routes/databases.js";
 import { deployments } from "./routes/deployments.js";
 import { durableObjects } from "./routes/durable-objects.js";
 import { identity } from "./routes/identity.js";
+import { kvNamespaces } from "./routes/kv-namespaces.js";
+import { kvValues } from "./routes/kv-values.js";
 import { scripts } from "./routes/scripts.js";
 import { secrets } from "./routes/secrets.js";
 import { services as servicesRoutes } from "./routes/services.js";
 import { settings } from "./routes/settings.js";
-import { storage } from "./routes/storage.js";
 import { subdomain } from "./routes/subdomain.js";
 import { triggers } from "./routes/triggers.js";
 import { versions } from "./routes/versions.js";
@@ -25,8 +29,10 @@ const CONTAINERS = /^\/client\/v4\/accounts\/[^/]+\/(?:containers|cloudchamber)(
 export function createApp(services: Services): Hono {
   const app = new Hono();
   app.route(BASE, assetFiles(services));
+  app.route(BASE, databaseTransfers(services));
   app.use(`${BASE}/*`, authenticated(services));
   app.route(BASE, identity(services));
+  app.route(BASE, analytics(services));
   const account = new Hono();
   for (const routes of [
     scripts,
@@ -39,7 +45,10 @@ export function createApp(services: Services): Hono {
     subdomain,
     triggers,
     durableObjects,
-    storage,
+    kvNamespaces,
+    kvValues,
+    databases,
+    databaseFiles,
     containers,
   ]) {
     account.route("/", routes(services));

@@ -1,4 +1,4 @@
-import type { Bucket, Engine, TrafficGate, WorkerHost } from "@longshore/contract";
+import type { Bucket, Databases, Engine, KeyValues, TrafficGate, WorkerHost } from "@longshore/contract";
 
 /** Who a bearer token belongs to. */
 export interface Identity {
@@ -50,6 +50,8 @@ export interface ControlOptions {
   readonly images: Images;
   readonly engine: Engine;
   readonly workers: WorkerHost;
+  readonly keyValues: KeyValues;
+  readonly databases: Databases;
   readonly traffic: TrafficGate;
   readonly log: Log;
   readonly clock?: Clock;

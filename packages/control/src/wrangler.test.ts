@@ -62,10 +62,10 @@ for (const release of WRANGLERS) {
       assert.equal(harness.workers.running.size, 0);
     });
 
-    test("an unsupported binding is named, and nothing changes", async () => {
+    test("a binding to a namespace that is not there is named, and nothing changes", async () => {
       await app.write(config({ kv_namespaces: [{ binding: "CACHE", id: "0".repeat(32) }] }), code("one"));
       const output = failed(await app.run(["deploy"]));
-      assert.match(output, /Binding "CACHE" \(kv_namespace\) is not served by Longshore yet/);
+      assert.match(output, /Binding "CACHE" \(kv_namespace\) cannot be served\. There is no KV namespace 0{32}/);
       assert.equal(harness.workers.running.size, 0);
       await app.write(config(), code("one"));
     });

@@ -79,6 +79,8 @@ async function wire({ settings, identity, runDirectory, again }: Start) {
     images: imageCatalogue(new BucketImageSource(bucket)),
     engine,
     workers,
+    keyValues: workers.keyValues,
+    databases: workers.databases,
     traffic: edge,
     log,
     place: { country: settings.country, location: settings.location, region: settings.region },

@@ -11,6 +11,13 @@ export const API_CODE = {
   SCRIPT_INVALID: 10_021,
   SCRIPT_TOO_LARGE: 10_027,
   SECRET_NOT_FOUND: 10_056,
+  KV_KEY_NOT_FOUND: 10_009,
+  KV_NAMESPACE_NOT_FOUND: 10_013,
+  KV_NAMESPACE_EXISTS: 10_014,
+  DATABASE_NOT_FOUND: 7_404,
+  /** SQLite's own words. */
+  DATABASE_REFUSED: 7_500,
+  DATABASE_EXISTS: 7_502,
   /** The token is not: a client that was told 10000 would ask on with the same token, and drown the message. */
   TOKEN_INVALID: 9_109,
   VERSION_NOT_FOUND: 100_146,

@@ -60,6 +60,10 @@ function resolveBinding(binding: UploadedBinding, input: BindingsInput): StoredB
     case "version_metadata":
     case "assets":
       return { type: binding.type, name };
+    case "kv_namespace":
+      return { type: "kv_namespace", name, namespaceId: text(binding, "namespace_id") };
+    case "d1":
+      return { type: "d1", name, databaseId: text(binding, "id") };
     case "service":
       return service(binding);
     case "durable_object_namespace":

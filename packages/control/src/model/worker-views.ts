@@ -9,6 +9,10 @@ export function bindingView(binding: StoredBinding): Record<string, unknown> {
   switch (binding.type) {
     case "secret_text":
       return { type: binding.type, name: binding.name };
+    case "kv_namespace":
+      return { type: binding.type, name: binding.name, namespace_id: binding.namespaceId };
+    case "d1":
+      return { type: binding.type, name: binding.name, id: binding.databaseId, database_id: binding.databaseId };
     case "durable_object_namespace":
       return { type: binding.type, name: binding.name, class_name: binding.className, namespace_id: binding.namespaceId };
     default:

@@ -6,12 +6,14 @@ import { Tokens } from "../state/tokens.js";
 import { Applications } from "./applications.js";
 import { AssetUploads } from "./asset-uploads.js";
 import { Background } from "./background.js";
+import { DatabaseTransfers } from "./database-transfers.js";
 import { ImageCheck } from "./image-check.js";
 import { Releases } from "./releases.js";
 import type { RemovalParts } from "./removal.js";
 import { RolloutRunner } from "./rollout-runner.js";
 import { Rollouts } from "./rollouts.js";
 import { ScriptChanges } from "./script-changes.js";
+import { Stores } from "./stores.js";
 import { Tenants } from "./tenants.js";
 import { Uploads } from "./uploads.js";
 
@@ -21,6 +23,8 @@ export interface Services {
   readonly place: Place;
   readonly store: Store;
   readonly tenants: Tenants;
+  readonly stores: Stores;
+  readonly transfers: DatabaseTransfers;
   readonly releases: Releases;
   readonly assets: AssetUploads;
   readonly uploads: Uploads;
@@ -48,10 +52,13 @@ export function wireServices(options: ControlOptions): Services {
   const runner = new RolloutRunner({ store, engine, traffic, tenants, locks, clock, log });
   const applications = new Applications({ store, engine, tenants, images: imageCheck, background, locks, clock });
   const rollouts = new Rollouts({ store, applications, tenants, images: imageCheck, runner, locks, clock });
-  const releases = new Releases({ store, sealer, engine, workers, tenants, log });
+  const { keyValues, databases } = options;
+  const stores = new Stores({ store, keyValues, databases, locks, clock });
+  const transfers = new DatabaseTransfers(options.bucket, clock);
+  const releases = new Releases({ store, sealer, engine, workers, tenants, stores, log });
   const removal: RemovalParts = { store, engine, workers, applications, locks };
   const assets = new AssetUploads(options.bucket, new Tokens(options.secretsKey, "static files", clock));
   const uploads = new Uploads({ ...removal, sealer, releases, assets, clock });
   const changes = new ScriptChanges({ store, sealer, releases, locks, clock });
-  return { options, place, store, tenants, releases, assets, uploads, changes, removal, applications, rollouts, runner };
+  return { options, place, store, tenants, stores, transfers, releases, assets, uploads, changes, removal, applications, rollouts, runner };
 }

@@ -5,6 +5,7 @@ import type { Application } from "../model/application.js";
 import { SCRIPT_NAME_PATTERN, UUID_PATTERN } from "../model/ids.js";
 import type { UploadedModule } from "../model/modules.js";
 import { activeVersionId, type ScriptHead, type StoredVersion } from "../model/script-head.js";
+import type { Database, KvNamespace } from "../model/stores.js";
 import { JsonObjects, type Stored } from "./json-objects.js";
 
 /**
@@ -13,17 +14,23 @@ import { JsonObjects, type Stored } from "./json-objects.js";
  * control/script-heads/<script>              one head for each script
  * control/scripts/<script>/versions/<uuid>   immutable
  * control/scripts/<script>/modules/<sha256>  immutable, shared by the script's versions
+ * control/kv-namespaces/<id>                 names; the keys are in the storage process
+ * control/databases/<uuid>                   likewise
  * control/applications/<uuid>                one head for each containers application
  * ```
  */
 export class Store {
   readonly heads: JsonObjects<ScriptHead>;
   readonly applications: JsonObjects<Application>;
+  readonly kvNamespaces: JsonObjects<KvNamespace>;
+  readonly databases: JsonObjects<Database>;
   readonly #bucket: Bucket;
 
   constructor(bucket: Bucket) {
     this.#bucket = bucket;
     this.heads = new JsonObjects(bucket, "control/script-heads/");
+    this.kvNamespaces = new JsonObjects(bucket, "control/kv-namespaces/");
+    this.databases = new JsonObjects(bucket, "control/databases/");
     this.applications = new JsonObjects(bucket, "control/applications/");
   }
 

@@ -7,6 +7,7 @@ import { serve } from "@hono/node-server";
 import { DirectoryBucket } from "@longshore/bucket";
 import { type Control, createControl } from "../control.js";
 import type { ControlOptions } from "../options.js";
+import { MemoryKeyValues, RecordingDatabases } from "./memory-stores.js";
 import { digestOf, FakeRegistry, RecordingEngine, RecordingTraffic, RecordingWorkers } from "./recording.js";
 
 export const ACCOUNT = "0123456789abcdef0123456789abcdef";
@@ -27,6 +28,8 @@ export interface Answer {
 export class Harness implements AsyncDisposable {
   readonly engine = new RecordingEngine();
   readonly workers = new RecordingWorkers();
+  readonly keyValues = new MemoryKeyValues();
+  readonly databases = new RecordingDatabases();
   readonly traffic = new RecordingTraffic();
   readonly registry = new FakeRegistry();
   readonly logged: string[] = [];
@@ -101,6 +104,8 @@ export class Harness implements AsyncDisposable {
       images: this.registry,
       engine: this.engine,
       workers: this.workers,
+      keyValues: this.keyValues,
+      databases: this.databases,
       traffic: this.traffic,
       log: { info: log, warn: log, error: log },
     };

@@ -149,7 +149,7 @@ export class StorageProcess {
     const all = { host: "storage", [STORE_HEADER]: `${store.kind}/${store.id}`, ...headers };
     const complete = { ...all, ...(command ? { [COMMAND_HEADER]: command } : {}) };
     const answer = await this.#untilAnswered(method, () => exchange(this.socketPath, method, path, complete, body));
-    if (answer.status !== 410) return answer;
+    if (answer.status !== 403) return answer;
     throw new LongshoreError("NOT_FOUND", answer.statusText);
   }
 }

@@ -56,7 +56,7 @@ export default {
       return new Response(null, { status: 204 });
     }
     if (!alive.has(store) && (await objects.get(objectId).isDestroyed())) destroyed.add(store);
-    if (destroyed.has(store)) return refused(410, `The ${kind === "kv" ? "KV namespace" : "D1 database"} is deleted.`);
+    if (destroyed.has(store)) return refused(403, `The ${kind === "kv" ? "KV namespace" : "D1 database"} is deleted.`);
     alive.add(store);
     return kind === "kv"
       ? kv.fetch(request, env, { props: { namespace: id } })
@@ -150,6 +150,7 @@ function blobsOf(env: Env, namespace: string): BlobStore {
 }
 
 function refused(status: number, message: string): Response {
+  // Not 404 or 410, which the KV binding takes for a key that is not there.
   // KV's binding shows the status text, D1's the body.
   return Response.json({ success: false, error: message }, { status, statusText: message });
 }

@@ -136,7 +136,7 @@ test("a destroyed store is empty and refuses everything, also after a restart", 
   await first.databases.destroy(DATABASE);
   await assert.rejects(first.keyValues.get(NAMESPACE, "k"), { code: "NOT_FOUND", message: /namespace is deleted/ });
   await assert.rejects(first.databases.run(DATABASE, [{ sql: "SELECT 1" }]), { code: "NOT_FOUND", message: /database is deleted/ });
-  assert.match(await fetchText(first, "app", "/put/k?value=1"), /"error":"KV PUT failed: 410/);
+  assert.match(await fetchText(first, "app", "/put/k?value=1"), /"error":"KV PUT failed: 403/);
   assert.match(await fetchText(first, "app", "/sql?q=SELECT+1"), /"error":"D1_ERROR/);
   await first.close();
   const second = await createWorkerHost(options);
