@@ -1,5 +1,5 @@
-// Loaded into the container engine by NODE_OPTIONS=--import: notes when each call of the Docker API arrives and when its answer is ready, without
-// a word of it in the engine itself. One JSON line for each, in the file that BENCH_ENGINE_TRACE names.
+// Loaded into the container engine by NODE_OPTIONS=--import: notes when each call of the Docker API arrives and when its answer is ready, from
+// diagnostics channels. One JSON line for each, in the file that BENCH_ENGINE_TRACE names.
 import { channel } from "node:diagnostics_channel";
 import { appendFile } from "node:fs";
 
@@ -20,6 +20,11 @@ if (file !== undefined && process.argv[1]?.endsWith("engine-main.js")) {
   channel("http.server.request.start").subscribe(({ request }) => arrivals.set(request, now()));
   channel("http.server.response.finish").subscribe(({ request }) => {
     note({ call: `${request.method} ${request.url}`, from: arrivals.get(request), to: now() });
+  });
+  // Small requests that the engine answers without Node's HTTP server.
+  channel("longshore.engine.request.start").subscribe(({ request }) => arrivals.set(request, now()));
+  channel("longshore.engine.response.finish").subscribe(({ request }) => {
+    note({ call: `${request.method} ${request.target}`, from: arrivals.get(request), to: now() });
   });
   channel("net.server.socket").subscribe(({ socket }) => note({ call: "connection", from: now(), tcp: socket.localPort !== undefined }));
 }

@@ -1,3 +1,4 @@
+import { channel } from "node:diagnostics_channel";
 import { type IncomingMessage, Server, type ServerResponse, STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import { type Answer, encodeBody, failureAnswer, type PlainRoute, parseJson } from "./router.js";
@@ -10,6 +11,10 @@ export interface QuickServerOptions {
   readonly routes: readonly PlainRoute[];
   readonly connect?: ConnectHandler;
 }
+
+/** What Node's own channels `http.server.request.start` and `http.server.response.finish` say, for requests that Node's server does not see. */
+const started = channel("longshore.engine.request.start");
+const finished = channel("longshore.engine.response.finish");
 
 /**
  * An HTTP server that answers small requests itself. workerd makes fourteen calls for one start, each on a connection of its own and each arriving in one
@@ -61,9 +66,11 @@ export class QuickServer extends Server {
       // One after the other. Reading goes on, because that is how the client's going away is noticed.
       const behind: Buffer[] = [];
       waiting = behind;
+      if (started.hasSubscribers) started.publish({ request });
       const text = await answer(matched, request, connection);
       waiting = undefined;
       if (connection.writable) connection.write(text);
+      if (finished.hasSubscribers) finished.publish({ request });
       if (behind.length > 0) onData(Buffer.concat(behind));
     };
     this.#connections.add(connection);
