@@ -42,7 +42,7 @@ Starts the container engine, the registry, the API that wrangler talks to, and t
   --runtimes <name>=<path>[,…]   other runtimes for some applications, by the names that "containers list" shows
   --nested <name>[,…]      applications in which containers may be started (rootless Docker): more rights, within their user namespaces
   --user-namespaces on|off user ids of its own for each container (default on, where the machine can)
-  --pool <n>               sandboxes kept ready for each container class (default 2)
+  --pool <n>               sandboxes kept ready for each container class, and more after a burst (default 2; 0: none)
   --snapshot-days <n>      unused snapshots are removed after (default 30)
   --allow-outbound <list>  private addresses and networks that containers may reach, as 10.1.0.0/16,192.168.1.5 (default none)
   --resolvers <list>       DNS resolvers for containers' names, as 9.9.9.9,10.1.0.2:5353 (default those of /etc/resolv.conf)
