@@ -5,6 +5,8 @@ import {
   type InstanceInfo,
   LongshoreError,
   type Tenant,
+  type TraceEvent,
+  type TraceSource,
   type TrafficGate,
   type WorkerHost,
   type WorkerTarget,
@@ -99,9 +101,10 @@ export class RecordingEngine implements Engine {
 }
 
 /** A worker host that runs nothing. */
-export class RecordingWorkers implements WorkerHost {
+export class RecordingWorkers implements WorkerHost, TraceSource {
   readonly running = new Map<string, WorkerTarget>();
   readonly removed: string[] = [];
+  readonly listeners = new Map<string, (event: TraceEvent) => void>();
   applied = 0;
   /** What `check` finds wrong, if anything. */
   checkFailure: LongshoreError | undefined;
@@ -116,6 +119,11 @@ export class RecordingWorkers implements WorkerHost {
     if (this.applyFailure !== undefined) throw this.applyFailure;
     this.applied++;
     this.running.set(target.script, target);
+  }
+
+  async traces(script: string, listener: (event: TraceEvent) => void): Promise<Disposable> {
+    this.listeners.set(script, listener);
+    return { [Symbol.dispose]: () => void this.listeners.delete(script) };
   }
 
   async remove(script: string): Promise<void> {

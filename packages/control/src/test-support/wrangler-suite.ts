@@ -3,9 +3,9 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { LongshoreError } from "@longshore/contract";
-import { ACCOUNT, Harness, REGISTRY } from "./test-support/harness.js";
-import { digestOf, until } from "./test-support/recording.js";
-import { WRANGLERS, WranglerApp, type WranglerResult } from "./test-support/wrangler.js";
+import { ACCOUNT, Harness, REGISTRY } from "./harness.js";
+import { digestOf, until } from "./recording.js";
+import { WranglerApp, type WranglerRelease, type WranglerResult } from "./wrangler.js";
 
 const NAME = "boxes";
 
@@ -36,7 +36,8 @@ function failed(result: WranglerResult): string {
   return result.output;
 }
 
-for (const release of WRANGLERS) {
+/** What the API must do for every wrangler: the real one is driven, unmodified. A test file for each, so that they run beside one another. */
+export function wranglerSuite(release: WranglerRelease): void {
   describe(release.label, () => {
     let harness: Harness;
     let app: WranglerApp;
