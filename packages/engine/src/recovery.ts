@@ -1,4 +1,4 @@
-import { readdir } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { isErrno } from "@longshore/contract";
 import type { ContainerEngine } from "./engine.js";
@@ -76,8 +76,10 @@ function networkOf({ process }: InstanceRecord): NetworkNamespace | undefined {
 }
 
 async function sweep(engine: ContainerEngine, known: ReadonlySet<string>): Promise<void> {
-  const { host, log } = engine.parts;
-  const found = new Set([...(await readdir(host.directory)), ...(await host.cgroups.ids()), ...(await readdir(host.exitsDirectory))]);
+  const { directories, host, log } = engine.parts;
+  // The last: what an OCI runtime remembers of a container that it was making when it was killed itself.
+  const places = [readdir(host.directory), host.cgroups.ids(), readdir(host.exitsDirectory), readdir(directories.runtimeState)];
+  const found = new Set((await Promise.all(places)).flat());
   for (const id of found) {
     if (id.includes(".")) continue;
     if (engine.byId.get(id)?.live === true) {
@@ -85,6 +87,7 @@ async function sweep(engine: ContainerEngine, known: ReadonlySet<string>): Promi
       continue;
     }
     await removeSandbox(host, id, undefined).catch((error: unknown) => log("sweeping a sandbox failed", { id, error: String(error) }));
+    await rm(join(directories.runtimeState, id), { recursive: true, force: true });
   }
   for (const id of new Set((await readdir(host.logsDirectory)).map(logOf))) if (!known.has(id)) await engine.parts.logs.discard(id);
 }

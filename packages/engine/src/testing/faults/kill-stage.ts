@@ -14,8 +14,8 @@ import type { EngineProcessSettings, Order } from "./engine-process.js";
 import { endByForce } from "./force.js";
 import type { ProcessMeasure } from "./measure-process.js";
 
-/** Sandboxes that wait. */
-export const POOL = 2;
+/** Sandboxes that wait, and containers that may run. */
+const POOL = 2;
 const PROGRAM = fileURLToPath(new URL("./engine-process.js", import.meta.url));
 const ANSWER_DEADLINE_MS = 60_000;
 /** Programs that the engine runs, made slow on demand. */
@@ -49,23 +49,25 @@ export class EngineKilled extends Error {}
 export class KillStage extends DockerSide implements AsyncDisposable {
   readonly directory: string;
   readonly images: MemoryImageSource;
+  readonly #pool: number;
   readonly #registry: ImageRegistry;
   #process: ChildProcess | undefined;
   #ended: Promise<unknown> = Promise.resolve();
 
-  private constructor(directory: string, images: MemoryImageSource, registry: ImageRegistry) {
+  private constructor(directory: string, pool: number, images: MemoryImageSource, registry: ImageRegistry) {
     super(join(directory, "run", "t-web.sock"));
     this.directory = directory;
+    this.#pool = pool;
     this.images = images;
     this.#registry = registry;
   }
 
-  /** Starts the first engine; its tenant `web` runs busybox's httpd. */
-  static async begin(containerClass: Partial<ContainerClass> = {}): Promise<KillStage> {
+  /** Starts the first engine; its tenant `web` runs busybox's httpd, in at most `pool` containers. */
+  static async begin(pool = POOL): Promise<KillStage> {
     const directory = mkdtempSync(join(tmpdir(), "ls-k-"));
     const images = new MemoryImageSource();
     images.add(WEB_IMAGE, { config: { Env: ["PATH=/bin"], Cmd: ["httpd", "-f", "-p", "8080", "-h", "/www"] } });
-    const stage = new KillStage(directory, images, await ImageRegistry.serve(images));
+    const stage = new KillStage(directory, pool, images, await ImageRegistry.serve(images));
     mkdirSync(join(directory, "bin"));
     for (const name of SLOWED) {
       writeFileSync(join(directory, "bin", name), slowable(name, join(directory, "slow")));
@@ -73,7 +75,7 @@ export class KillStage extends DockerSide implements AsyncDisposable {
     }
     try {
       await stage.startEngine();
-      await stage.client.putTenant({ id: "web", classes: [stage.containerClass(containerClass)] });
+      await stage.client.putTenant({ id: "web", classes: [stage.containerClass()] });
       await stage.settle();
       return stage;
     } catch (error) {
@@ -84,7 +86,7 @@ export class KillStage extends DockerSide implements AsyncDisposable {
 
   /** As many may run as sandboxes wait, so that the pool has always the same size, whatever the demand. */
   containerClass(changes: Partial<ContainerClass> = {}): ContainerClass {
-    return webClass({ image: this.reference(WEB_IMAGE), maxInstances: POOL, ...changes });
+    return webClass({ image: this.reference(WEB_IMAGE), maxInstances: this.#pool, ...changes });
   }
 
   /** The name by which the engine asks for one of {@link images}. */
@@ -110,7 +112,7 @@ export class KillStage extends DockerSide implements AsyncDisposable {
       directory: this.directory,
       registry: this.#registry.host,
       runtime: join(this.directory, "bin", "crun"),
-      poolDepth: POOL,
+      poolDepth: this.#pool,
       ...(killAt === undefined ? {} : { killAt }),
     };
     const log = openSync(join(this.directory, "engine.log"), "a");

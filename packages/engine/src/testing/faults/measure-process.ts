@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { getActiveResourcesInfo } from "node:process";
-import { setFlagsFromString } from "node:v8";
+import { queryObjects, setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { isErrno } from "@longshore/contract";
 
@@ -11,6 +11,8 @@ export interface ProcessMeasure {
   readonly inotifyWatches: number;
   /** What keeps the event loop alive, by kind. */
   readonly resources: Readonly<Record<string, number>>;
+  /** Whether they keep the event loop alive or not. */
+  readonly timers: number;
   readonly heapBytes: number;
   readonly residentBytes: number;
 }
@@ -39,7 +41,14 @@ export function measureProcess(): ProcessMeasure {
   const resources: Record<string, number> = {};
   for (const kind of getActiveResourcesInfo()) add(resources, kind);
   const { heapUsed, rss } = process.memoryUsage();
-  return { fds, inotifyWatches, resources, heapBytes: heapUsed, residentBytes: rss };
+  return { fds, inotifyWatches, resources, timers: timers(), heapBytes: heapUsed, residentBytes: rss };
+}
+
+/** Timers that wait; those that are over or were cleared are not counted. */
+function timers(): number {
+  const example = setTimeout(() => undefined, 0);
+  clearTimeout(example);
+  return queryObjects(example.constructor, { format: "count" });
 }
 
 function add(counts: Record<string, number>, kind: string): void {

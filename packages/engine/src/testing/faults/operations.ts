@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { constants } from "node:os";
+import { join } from "node:path";
 import { docker } from "../docker-client.js";
 import { AttachedExec } from "../exec-client.js";
 import { containerName } from "../running-engine.js";
@@ -117,12 +119,17 @@ const tenant: Operation = {
   clean: nothing,
 };
 
-/** An engine starts after another was killed; a container has ended meanwhile. */
+/** An engine starts after another was killed; a container has ended meanwhile, and an OCI runtime was killed, too. */
 const recovery: Operation = {
   name: "recovery",
   atStart: true,
   prepare: startEnding,
-  run: tellToEnd,
+  async run({ directory }) {
+    await tellToEnd();
+    const half = join(directory, "run/runtime", randomUUID());
+    await mkdir(half);
+    await writeFile(join(half, "exec.fifo"), "");
+  },
   async again(stage) {
     assert.equal(await exitCode(stage, SUBJECT), OWN_CODE);
   },
