@@ -24,12 +24,13 @@ const PROGRAMS = {
   ldd: "libc-bin",
 };
 
-/** What only tests need: a second OCI runtime, a FUSE file system, and a program that makes any system call. */
+/** What only tests need: a second OCI runtime, a FUSE file system, a program that makes any system call, and one that holds others up at theirs. */
 const TEST_PROGRAMS = {
   runc: "runc",
   bindfs: "bindfs",
   fusermount3: "fuse3",
   perl: "perl-base",
+  strace: "strace",
   rootlesskit: "rootlesskit",
   newuidmap: "uidmap",
 };

@@ -224,6 +224,8 @@ export class Instance {
     this.record.exit = exit;
     this.#move("exit");
     clearTimeout(this.#boost);
+    // Whoever remembers the instance for a while, as its execs do, need not remember its timer.
+    this.#boost = undefined;
     this.#sandbox.network?.[Symbol.dispose]();
     this.#resolveExited(exit);
   }
