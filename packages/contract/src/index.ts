@@ -25,6 +25,7 @@ export {
   tagKey,
 } from "./registry-layout.js";
 export type { Databases, ExportOptions, KeyFacts, KeyPage, KeyValues, Statement, StatementResult } from "./storage.js";
+export type { TraceEvent, TraceSource } from "./traces.js";
 export type { EgressUsage, TransferredBytes, UsageSource } from "./usage.js";
 export type {
   AssetFile,

@@ -9,6 +9,8 @@ export interface WorkerTarget {
   readonly namespaces: readonly DurableObjectNamespace[];
   /** When its `scheduled` handler runs: cron expressions as Cloudflare reads them, in UTC. */
   readonly crons?: readonly string[];
+  /** Whether others can listen to what it does: costs some microseconds for each event. */
+  readonly traced?: boolean;
   /** Unix socket of this application's engine, when it has containers. */
   readonly engineSocket?: string;
 }

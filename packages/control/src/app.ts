@@ -18,6 +18,7 @@ import { secrets } from "./routes/secrets.js";
 import { services as servicesRoutes } from "./routes/services.js";
 import { settings } from "./routes/settings.js";
 import { subdomain } from "./routes/subdomain.js";
+import { tails } from "./routes/tails.js";
 import { triggers } from "./routes/triggers.js";
 import { versions } from "./routes/versions.js";
 import type { Services } from "./services/services.js";
@@ -44,6 +45,7 @@ export function createApp(services: Services): Hono {
     secrets,
     subdomain,
     triggers,
+    tails,
     durableObjects,
     kvNamespaces,
     kvValues,

@@ -1,3 +1,5 @@
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
 import { createApp } from "./app.js";
 import type { ControlOptions } from "./options.js";
 import { resume } from "./services/resume.js";
@@ -14,6 +16,8 @@ export interface PublishedScript {
 export interface Control extends AsyncDisposable {
   /** Serves the API under `/client/v4`. Never rejects: a failure is an envelope. */
   readonly fetch: (request: Request) => Response | Promise<Response>;
+  /** Takes over a connection that asks to be upgraded and is a tail's; false when it is not one, and nothing has been done. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean;
   /** Call once after start: brings every script up again and goes on with rollouts. `fetch` may be used before it resolves. */
   resume(signal: AbortSignal): Promise<void>;
   /** The scripts that there are now. */
@@ -26,8 +30,12 @@ export function createControl(options: ControlOptions): Control {
   const app = createApp(services);
   return {
     fetch: (request) => app.fetch(request),
+    upgrade: (request, socket, head) => services.tails.upgrade(request, socket, head),
     resume: (signal) => resume(services, signal),
     scripts: async () => (await services.store.liveHeads()).map((head) => ({ name: head.name, enabled: head.subdomain.enabled })),
-    [Symbol.asyncDispose]: () => services.runner[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: () => {
+      services.tails[Symbol.dispose]();
+      return services.runner[Symbol.asyncDispose]();
+    },
   };
 }

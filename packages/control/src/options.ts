@@ -1,4 +1,4 @@
-import type { Bucket, Databases, Engine, KeyValues, TrafficGate, WorkerHost } from "@longshore/contract";
+import type { Bucket, Databases, Engine, KeyValues, TraceSource, TrafficGate, WorkerHost } from "@longshore/contract";
 
 /** Who a bearer token belongs to. */
 export interface Identity {
@@ -49,7 +49,7 @@ export interface ControlOptions {
   readonly mintRegistryPassword: (grant: RegistryGrant) => Promise<string>;
   readonly images: Images;
   readonly engine: Engine;
-  readonly workers: WorkerHost;
+  readonly workers: WorkerHost & TraceSource;
   readonly keyValues: KeyValues;
   readonly databases: Databases;
   readonly traffic: TrafficGate;

@@ -1,7 +1,5 @@
 import { mkdir } from "node:fs/promises";
-import { createServer } from "node:http";
 import { join } from "node:path";
-import { getRequestListener } from "@hono/node-server";
 import { DirectoryBucket } from "@longshore/bucket";
 import { createControl } from "@longshore/control";
 import { createEdge } from "@longshore/edge";
@@ -9,6 +7,7 @@ import { BucketImageSource, EngineClient, EngineDirectories } from "@longshore/e
 import { createRegistry, listenTlsAndPlain } from "@longshore/registry";
 import { createWorkerHost } from "@longshore/workers";
 import { authenticateWith, authorizeWith } from "./access.js";
+import { createApiServer } from "./api-server.js";
 import { EngineAbsence, untilEngineAnswers } from "./engine-absence.js";
 import { imageCatalogue } from "./image-catalogue.js";
 import { RegistryPasswords } from "./installation/registry-passwords.js";
@@ -32,11 +31,7 @@ async function wire({ settings, identity, runDirectory, again }: Start) {
   const workers = await createWorkerHost({
     dataDirectory: join(settings.data, "workers"),
     runDirectory: join(runDirectory, "w"),
-    readModule: async (key) => {
-      const object = await bucket.get(key);
-      if (object === undefined) throw new Error(`The module ${key} is not in the bucket.`);
-      return Buffer.concat(await object.body.toArray());
-    },
+    readModule: (key) => readWhole(bucket, key),
     beforeStop: (script, callers) => guard.enter(script, callers),
     workerdPath: join(settings.data, "bin/workerd"),
     log: (message) => log.info(message),
@@ -87,7 +82,7 @@ async function wire({ settings, identity, runDirectory, again }: Start) {
   });
   const absence = new EngineAbsence(edge, () => control.scripts());
   const ending = new AbortController();
-  const api = createServer(getRequestListener((request) => control.fetch(request)));
+  const api = createApiServer(control);
   const serve = async () => {
     await untilEngineAnswers(engine);
     await control.resume(ending.signal);
@@ -116,4 +111,10 @@ async function wire({ settings, identity, runDirectory, again }: Start) {
       await workers.close();
     },
   };
+}
+
+async function readWhole(bucket: DirectoryBucket, key: string): Promise<Buffer> {
+  const object = await bucket.get(key);
+  if (object === undefined) throw new Error(`The module or file ${key} is not in the bucket.`);
+  return Buffer.concat(await object.body.toArray());
 }

@@ -7,6 +7,8 @@ import {
   type Databases,
   type KeyValues,
   LongshoreError,
+  type TraceEvent,
+  type TraceSource,
   type WorkerAssets,
   type WorkerHost,
   type WorkerTarget,
@@ -32,6 +34,8 @@ import { StoredKeyValues } from "./storage/key-values.js";
 import { STORAGE_NAME, StorageProcess } from "./storage/storage-process.js";
 import { ScriptSupervisor } from "./supervisor/script-supervisor.js";
 import { Serial } from "./supervisor/serial.js";
+import { sinkSocket } from "./traces/trace-config.js";
+import { TraceSink } from "./traces/trace-sink.js";
 import { findWorkerd } from "./workerd-binary.js";
 
 export interface WorkerHostOptions {
@@ -62,7 +66,7 @@ export interface WorkerHostOptions {
   readonly log: (message: string) => void;
 }
 
-export interface RunningWorkerHost extends WorkerHost, WorkerUpstream {
+export interface RunningWorkerHost extends WorkerHost, WorkerUpstream, TraceSource {
   /** Ends what runs for any script that is not among these: call it once it is known what should run. Nothing stored is deleted. */
   retain(scripts: Iterable<string>): Promise<void>;
   readonly keyValues: KeyValues;
@@ -82,7 +86,8 @@ export async function createWorkerHost(options: WorkerHostOptions): Promise<Runn
   await ownedDirectory(options.dataDirectory, 0o711, {});
   await ownedDirectory(options.runDirectory, 0o711, {});
   await ownedDirectory(join(options.runDirectory, SERVICES_DIRECTORY), 0o711, {});
-  const host = new Host(options, workerdPath, version);
+  const sink = await TraceSink.open(sinkSocket(options.runDirectory), options.log);
+  const host = new Host(options, workerdPath, version, sink);
   await host.adoptAll();
   return host;
 }
@@ -100,12 +105,14 @@ class Host implements RunningWorkerHost {
   readonly keyValues: KeyValues;
   readonly databases: Databases;
   readonly #offers: Offers;
+  readonly #sink: TraceSink;
   /** What runs, or should. */
   readonly #targets = new Map<string, WorkerTarget>();
   #ending = false;
   readonly #listeners = new Set<(script: string) => void>();
 
-  constructor(options: WorkerHostOptions, workerdPath: string, version: string) {
+  constructor(options: WorkerHostOptions, workerdPath: string, version: string, sink: TraceSink) {
+    this.#sink = sink;
     const { uid, gid, readyTimeoutMs = 15_000 } = options;
     this.#options = options;
     this.#version = version;
@@ -177,6 +184,10 @@ class Host implements RunningWorkerHost {
     return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
   }
 
+  traces(script: string, listener: (event: TraceEvent) => void): Promise<Disposable> {
+    return this.#sink.listen(script, listener);
+  }
+
   logPath(script: string): string {
     return this.#places(script).log;
   }
@@ -184,6 +195,7 @@ class Host implements RunningWorkerHost {
   async close(): Promise<void> {
     this.#ending = true;
     await Promise.all([...this.#scripts].map(([script, supervisor]) => this.#queue(script).run(() => supervisor.stop())));
+    this.#sink.close();
     // Last, so that what Workers still do as they end has its data.
     await this.#storage.stop();
   }
@@ -191,6 +203,7 @@ class Host implements RunningWorkerHost {
   async detach(): Promise<void> {
     this.#ending = true;
     await Promise.all([...this.#scripts].map(([script, supervisor]) => this.#queue(script).run(() => supervisor.detach())));
+    this.#sink.close();
     await this.#storage.detach();
   }
 

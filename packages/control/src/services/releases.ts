@@ -22,6 +22,8 @@ export interface ReleasesParts {
 /** Brings a script from one head to the next: checked before, swapped in one write, put back when it does not come up. */
 export class Releases {
   readonly #parts: ReleasesParts;
+  /** Scripts that somebody has begun to watch since this server started. */
+  readonly #watched = new Set<string>();
 
   constructor(parts: ReleasesParts) {
     this.#parts = parts;
@@ -35,6 +37,7 @@ export class Releases {
       script: head.name,
       version: { ...rest, bindings: openBindings(bindings, (name, sealed) => sealer.open(head.name, name, sealed)) },
       namespaces: head.namespaces,
+      traced: this.#watched.has(head.name) || observed(head),
       ...(head.crons === undefined ? {} : { crons: head.crons }),
       ...(version.containers.length === 0 ? {} : { engineSocket: engine.socketPath(head.name) }),
     };
@@ -79,6 +82,18 @@ export class Releases {
     log.info("a Worker version is deployed", { script: head.name, version: version.id, number: version.number });
   }
 
+  /** From now on the script runs so that it can be watched. False when somebody has asked for that before. */
+  watch(script: string): boolean {
+    if (this.#watched.has(script)) return false;
+    this.#watched.add(script);
+    return true;
+  }
+
+  /** Runs what counts, if it does not run just so. The caller holds the script's lock. */
+  run(head: ScriptHead, version: StoredVersion): Promise<void> {
+    return this.#parts.workers.apply(this.target(head, version));
+  }
+
   /** Writes the next head and runs nothing. Errors: `CONFLICT` when another server changed it in between. */
   async write(before: Stored<ScriptHead> | undefined, head: ScriptHead): Promise<Stored<ScriptHead>> {
     const { heads } = this.#parts.store;
@@ -113,4 +128,10 @@ export class Releases {
       log.error("a deploy failed, and so did putting the Worker back", { script: name, error });
     }
   }
+}
+
+/** With `observability` on, a Worker can be watched without being replaced first. */
+function observed({ settings }: ScriptHead): boolean {
+  const { observability } = settings;
+  return typeof observability === "object" && observability !== null && "enabled" in observability && observability.enabled === true;
 }

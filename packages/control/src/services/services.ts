@@ -14,6 +14,7 @@ import { RolloutRunner } from "./rollout-runner.js";
 import { Rollouts } from "./rollouts.js";
 import { ScriptChanges } from "./script-changes.js";
 import { Stores } from "./stores.js";
+import { Tails } from "./tails.js";
 import { Tenants } from "./tenants.js";
 import { Uploads } from "./uploads.js";
 
@@ -29,6 +30,7 @@ export interface Services {
   readonly assets: AssetUploads;
   readonly uploads: Uploads;
   readonly changes: ScriptChanges;
+  readonly tails: Tails;
   readonly removal: RemovalParts;
   readonly applications: Applications;
   readonly rollouts: Rollouts;
@@ -59,6 +61,23 @@ export function wireServices(options: ControlOptions): Services {
   const removal: RemovalParts = { store, engine, workers, applications, locks };
   const assets = new AssetUploads(options.bucket, new Tokens(options.secretsKey, "static files", clock));
   const uploads = new Uploads({ ...removal, sealer, releases, assets, clock });
+  const tails = new Tails({ store, releases, workers, locks, clock, log });
   const changes = new ScriptChanges({ store, sealer, releases, locks, clock });
-  return { options, place, store, tenants, stores, transfers, releases, assets, uploads, changes, removal, applications, rollouts, runner };
+  return {
+    options,
+    place,
+    store,
+    tenants,
+    stores,
+    transfers,
+    releases,
+    assets,
+    uploads,
+    changes,
+    tails,
+    removal,
+    applications,
+    rollouts,
+    runner,
+  };
 }

@@ -1,6 +1,7 @@
 import { LongshoreError, type ModuleKind, type WorkerBinding, type WorkerModule, type WorkerTarget } from "@longshore/contract";
 import { calledServices, offeredSocket, type ServiceEntry, serviceBinding } from "../services/service-calls.js";
 import { storeBinding, storeServices } from "../storage/bindings-config.js";
+import { TRACE_SERVICE, traceServices } from "../traces/trace-config.js";
 import { ASSETS_SERVICE, assetsBinding, assetsService } from "./assets-config.js";
 import { bool, configFile, type Expression, embed, list, struct, text } from "./capnp.js";
 import { cronServices } from "./cron-config.js";
@@ -47,7 +48,7 @@ export function workerConfig(target: WorkerTarget, places: ConfigPlaces): Worker
   const services = [...assets, ...(files.length === 0 ? [] : [struct({ name: text(target.script), worker: worker(target, files) })])];
   services.push(network(places.allowedNetworks), ...storeServices(target, places.storageSocket));
   const cron = cronServices(target, STORAGE_SERVICE, places.trial ?? false);
-  services.push(...cron, ...calledServices(target, places.runDirectory));
+  services.push(...cron, ...calledServices(target, places.runDirectory), ...traceServices(target, places.runDirectory));
   if (target.namespaces.length > 0 || cron.length > 0) {
     services.push(struct({ name: text(STORAGE_SERVICE), disk: struct({ path: text(places.storageDirectory), writable: bool(true) }) }));
   }
@@ -66,6 +67,7 @@ function worker(target: WorkerTarget, files: readonly ModuleFile[]): Expression 
     compatibilityFlags: version.compatibilityFlags.length === 0 ? undefined : list(version.compatibilityFlags.map(text)),
     bindings: version.bindings.length === 0 ? undefined : list(version.bindings.map((binding) => bindingExpression(binding, target))),
     globalOutbound: text(NETWORK_SERVICE),
+    tails: target.traced === true ? list([text(TRACE_SERVICE)]) : undefined,
     durableObjectNamespaces: namespaces.length === 0 ? undefined : list(durableObjects(target)),
     durableObjectStorage: namespaces.length === 0 ? undefined : struct({ localDisk: text(STORAGE_SERVICE) }),
     containerEngine: version.containers.length === 0 || engineSocket === undefined ? undefined : containerEngine(engineSocket),
