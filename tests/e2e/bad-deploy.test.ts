@@ -69,8 +69,8 @@ test("a Dockerfile for another architecture: both are named, before anything is 
 });
 
 test("a binding that is not served: it is named, with its kind", async (platform) => {
-  const config = { kv_namespaces: [{ binding: "CACHE", id: "0123456789abcdef0123456789abcdef" }] };
-  await assertRefused(platform, { config }, /Binding "CACHE" \(kv_namespace\)[\s\S]*Take it out[\s\S]*Nothing has been changed/);
+  const config = { ai: { binding: "MODEL" } };
+  await assertRefused(platform, { config }, /Binding "MODEL" \(ai\)[\s\S]*Take it out[\s\S]*Nothing has been changed/);
 });
 
 test("Worker code that does not start: workerd's own words", async (platform) => {
