@@ -31,7 +31,7 @@ test("wrangler sees who it is, and what runs", async (platform) => {
 
 test("a deleted Worker takes its containers with it, and leaves the other's alone", async (platform) => {
   using app = helloApp("hello");
-  const kept = (await (await platform.fetch("hello-published", "/container/kept")).json()) as { instance: string };
+  await using kept = await busyContainer(platform, "hello-published", "kept");
   await platform.fetch("hello", "/container/1");
   assert.ok((await platform.instances("hello")).length > 0);
 

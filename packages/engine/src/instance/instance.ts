@@ -27,7 +27,7 @@ export interface InstanceSandbox {
 }
 
 const CHILD_RETRY_MS = 2;
-/** Applications that open no port get their quota after this time. */
+/** Applications that open no port get their quota after this time, and count as running. */
 const BOOST_MS = 20_000;
 /** The first request is part of the start: it has the processor to itself, and its bytes do not wait for the quota to be written. */
 const FIRST_ANSWER_MS = 10;
@@ -45,7 +45,8 @@ export class Instance {
   #lastArrival = Number.NEGATIVE_INFINITY;
   #watchers = 0;
   #givenBack = false;
-  #readyAt = Number.NEGATIVE_INFINITY;
+  /** When the first port answered; `undefined` while none has. */
+  #readyAt: number | undefined;
   #resolveExited: (exit: ExitRecord) => void = () => undefined;
 
   constructor(record: InstanceRecord, sandbox: InstanceSandbox, actions: InstanceActions) {
@@ -58,7 +59,10 @@ export class Instance {
     if (record.exit !== undefined) this.#resolveExited(record.exit);
     this.#keepDeadlines();
     if (record.status === "starting") this.#boostFor(BOOST_MS);
-    else if (this.live && record.status !== "created") this.#boostFor(0);
+    else if (this.live && record.status !== "created") {
+      this.#readyAt = Number.NEGATIVE_INFINITY;
+      this.#boostFor(0);
+    }
   }
 
   get status(): InstanceStatus {
@@ -137,8 +141,8 @@ export class Instance {
   /** A port accepted a connection. The first time, the start is over. */
   ready(port: number): void {
     this.openPorts.add(port);
+    this.#readyAt ??= performance.now();
     if (this.status !== "starting") return;
-    this.#readyAt = performance.now();
     this.#move("ready");
     this.#boostFor(FIRST_ANSWER_MS);
   }
@@ -166,7 +170,7 @@ export class Instance {
 
   /** Milliseconds since the first port answered; 0 while none has. */
   get readyForMs(): number {
-    return this.status === "created" || this.status === "starting" ? 0 : performance.now() - this.#readyAt;
+    return this.#readyAt === undefined ? 0 : performance.now() - this.#readyAt;
   }
 
   /** Lets a frozen container go on; does nothing to any other. */
@@ -256,10 +260,13 @@ export class Instance {
     void this.exited.then(() => kill[Symbol.dispose]());
   }
 
-  /** Full speed for so long, then the quota. */
+  /** Full speed for so long, then the quota; an application that has opened no port by then counts as one that will open none. */
   #boostFor(ms: number): void {
     clearTimeout(this.#boost);
-    this.#boost = setTimeout(() => this.#throttle(), ms).unref();
+    this.#boost = setTimeout(() => {
+      if (this.status === "starting") this.#move("ready");
+      this.#throttle();
+    }, ms).unref();
   }
 
   #throttle(): void {
