@@ -20,13 +20,19 @@ const ways = [
   ...(words.includes("--quick") ? [] : RUNTIME_CALLS.map((slow) => ({ slow, choice: everyRuntime }))),
 ];
 
+// Whoever interrupts this is left with no containers either: the step that is being walked is ended first.
+const interrupted = new AbortController();
+for (const name of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(name, () => interrupted.abort());
+
 let kills = 0;
 let findings = 0;
 for (const operation of OPERATIONS.filter(({ name }) => names.length === 0 || names.includes(name))) {
   for (const { slow, choice } of ways) {
+    if (interrupted.signal.aborted) break;
     const began = Date.now();
     const before = { kills, findings };
     kills += await walkOperation(operation, at === undefined ? choice : () => [at], slow, {
+      signal: interrupted.signal,
       told: (step, of, what) => progress(`${operation.name} ${step}/${of} ${what}`),
       found(finding) {
         findings++;
@@ -39,7 +45,7 @@ for (const operation of OPERATIONS.filter(({ name }) => names.length === 0 || na
   }
 }
 console.log(JSON.stringify({ kills, findings }));
-process.exitCode = findings === 0 ? 0 : 1;
+process.exitCode = findings === 0 && !interrupted.signal.aborted ? 0 : 1;
 
 function report({ operation, at: number, step, slow, problem, log }) {
   console.log(`${operation}${slow === undefined ? "" : `, children wait at ${slow}`}, killed before step ${number} (${step}):`);

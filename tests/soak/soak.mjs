@@ -10,10 +10,15 @@ const size = {
   crashes: number("crashes", 200),
   width: number("width", 4),
 };
+// Whoever interrupts this is left with no containers either.
+const interrupted = new AbortController();
+for (const name of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(name, () => interrupted.abort());
+
 const began = Date.now();
-const report = await soak(size, (done) => {
+const told = (done) => {
   if (done % 100 === 0) console.log(`${done} containers, ${Math.round((Date.now() - began) / 1000)} s`);
-});
+};
+const report = await soak(size, told, interrupted.signal);
 const width = Math.max(...Object.keys(report.after).map((name) => name.length));
 for (const name of new Set([...Object.keys(report.before), ...Object.keys(report.after)])) {
   console.log(`${name.padEnd(width)} ${String(report.before[name] ?? 0).padStart(6)} ${String(report.after[name] ?? 0).padStart(6)}`);

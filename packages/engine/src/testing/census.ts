@@ -47,7 +47,8 @@ export function takeCensus(directory: string, pid: number): Census {
     for (const line of inside(file, ["ip", "-o", "link"])) add(`link ${/^\d+: ([a-z]+)/.exec(line)?.[1] ?? ""}`);
     add("nft lines", inside(file, ["nft", "list", "ruleset"]).length);
   }
-  add("mounts of the engine", linesOf(`/proc/${pid}/mountinfo`).length);
+  // Others' mounts are in the engine's view as they were when it started.
+  add("mounts of the engine", linesOf(`/proc/${pid}/mountinfo`).filter((line) => line.includes(directory)).length);
   add("mounts of the host", linesOf("/proc/self/mountinfo").filter((line) => line.includes(directory)).length);
   for (const cgroup of cgroupsBelow(parent)) add(`cgroup ${cgroup}`);
   for (const device of loopDevices(directory)) add(`loop ${device}`);

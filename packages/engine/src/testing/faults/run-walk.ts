@@ -15,6 +15,8 @@ export interface Finding {
 }
 
 export interface Listener {
+  /** Ends the walk, and leaves nothing. */
+  readonly signal?: AbortSignal;
   told(at: number, of: number, step: string): void;
   found(finding: Finding): void;
 }
@@ -47,13 +49,15 @@ export async function walkOperation(
   operation: Operation,
   choose: Choice,
   slow: Slow | undefined,
-  { told, found }: Listener,
+  { told, found, signal }: Listener,
 ): Promise<number> {
   let kills = 0;
   let ground: Ground | undefined;
+  const interrupted = () => signal?.aborted === true;
   try {
     ground = await begin(operation);
     for (const at of choose(ground.rehearsal.steps)) {
+      if (interrupted()) break;
       ground ??= await begin(operation);
       const { steps } = ground.rehearsal;
       const step = steps[at - 1] ?? "the end";
@@ -61,7 +65,8 @@ export async function walkOperation(
       try {
         if (await ground.walk.kill(ground.rehearsal, at, slow)) kills++;
       } catch (problem) {
-        found({ operation: operation.name, at, step, slow, problem, log: ground.stage.logTail() });
+        // An interruption from the terminal is the engine's end, too.
+        if (!interrupted()) found({ operation: operation.name, at, step, slow, problem, log: ground.stage.logTail() });
         await ground.stage.abandon();
         ground = undefined;
       }

@@ -42,10 +42,10 @@ export class Walk {
     await this.#perform(operation, Number.MAX_SAFE_INTEGER);
     await operation.clean(this.#stage);
     await this.#stage.settle();
-    const clean = this.#stage.census();
+    const clean = await this.#settledCensus();
     const steps = await this.#perform(operation, Number.MAX_SAFE_INTEGER);
     assert.ok(steps !== undefined, `${operation.name}: the engine ended by itself. ${this.#stage.logTail()}`);
-    const done = this.#stage.census();
+    const done = await this.#settledCensus();
     await operation.clean(this.#stage);
     await this.#assertCensus(clean, "after an operation that nobody disturbed");
     return { operation, steps, done, clean };
@@ -108,6 +108,17 @@ export class Walk {
       const different = differences(expected, this.#stage.census());
       assert.deepEqual(different, [], `there is something else ${when}`);
     });
+  }
+
+  /** What there is when nothing changes any more: processes of containers come and go with each request. */
+  async #settledCensus(): Promise<Census> {
+    let last: Census = {};
+    await eventually(() => {
+      const previous = last;
+      last = this.#stage.census();
+      assert.deepEqual(differences(previous, last), []);
+    });
+    return last;
   }
 
   /** What the engine says, what it has written down and what the kernel has are the same, for every container. */

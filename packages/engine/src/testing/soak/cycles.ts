@@ -65,14 +65,20 @@ export async function crash(stage: KillStage, n: number): Promise<void> {
   await removeContainer(stage, n);
 }
 
-/** Does `work` for each number, so many at a time. */
-export async function inParallel(numbers: Iterable<number>, width: number, work: (n: number) => Promise<void>): Promise<void> {
+/** Does `work` for each number, so many at a time. Rejects once `signal` says so, when what is under way is done. */
+export async function inParallel(
+  numbers: Iterable<number>,
+  width: number,
+  work: (n: number) => Promise<void>,
+  signal?: AbortSignal,
+): Promise<void> {
   const queue = numbers[Symbol.iterator]();
   await Promise.all(
     Array.from({ length: width }, async () => {
-      for (let next = queue.next(); next.done !== true; next = queue.next()) await work(next.value);
+      for (let next = queue.next(); next.done !== true && signal?.aborted !== true; next = queue.next()) await work(next.value);
     }),
   );
+  signal?.throwIfAborted();
 }
 
 /** `count` numbers from `first`. */

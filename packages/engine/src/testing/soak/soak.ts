@@ -23,22 +23,35 @@ export interface SoakReport {
   readonly residentMib: readonly [number, number];
 }
 
-/** Starts and ends containers in an engine of its own, and counts everything before and after. */
-export async function soak(
+/** Starts and ends containers in an engine of its own, and counts everything before and after. When `signal` says so it ends, and leaves nothing. */
+export async function soak(size: SoakSize, told: (done: number) => void = () => undefined, signal?: AbortSignal): Promise<SoakReport> {
+  const stage = await KillStage.begin(size.width);
+  try {
+    const report = await soakIn(stage, size, told, signal);
+    await stage[Symbol.asyncDispose]();
+    return report;
+  } catch (error) {
+    await stage.abandon();
+    throw error;
+  }
+}
+
+async function soakIn(
+  stage: KillStage,
   { warmUp, cycles, crashes, width }: SoakSize,
-  told: (done: number) => void = () => undefined,
+  told: (done: number) => void,
+  signal: AbortSignal | undefined,
 ): Promise<SoakReport> {
-  await using stage = await KillStage.begin(width);
   let done = 0;
   const counted = (work: typeof cycle) => async (n: number) => {
     await work(stage, n);
     told(++done);
   };
-  await inParallel(range(1, warmUp), width, counted(cycle));
-  await inParallel(range(warmUp + 1, warmUp), width, counted(crash));
+  await inParallel(range(1, warmUp), width, counted(cycle), signal);
+  await inParallel(range(warmUp + 1, warmUp), width, counted(crash), signal);
   const before = await count(stage);
-  await inParallel(range(2 * warmUp + 1, cycles), width, counted(cycle));
-  await inParallel(range(2 * warmUp + cycles + 1, crashes), width, counted(crash));
+  await inParallel(range(2 * warmUp + 1, cycles), width, counted(cycle), signal);
+  await inParallel(range(2 * warmUp + cycles + 1, crashes), width, counted(crash), signal);
   const after = await countUntil(stage, (now) => leftOver(before, now, width).length === 0);
   return {
     differences: leftOver(before, after, width),
