@@ -43,7 +43,8 @@ test("a full disk is ENOSPC for its container, at the size of its type, and df s
   assert.match(empty ?? "", /^overlay +6[34] +\d /);
   assert.ok(rest.some((line) => /No space left on device/.test(line)) && rest.includes("full"));
   assert.match(rest.find((line) => line.startsWith("overlay")) ?? "", /^overlay +6[34] +6[1-4] +[01] +(99|100)%/);
-  assert.equal(rest.at(-1), "1");
+  // Standard output and error are two pipes: their lines may change places.
+  assert.ok(rest.includes("1"));
 });
 
 test("a disk ends with its container: no device, mount or file stays", async () => {
