@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
+import { passedThrough } from "./young-memory.js";
 
 /** The client sent nothing of its body for too long, although we were reading. */
 export class UploadStalled extends Error {
@@ -45,6 +46,7 @@ export class RequestBody extends Readable {
   }
 
   readonly #onData = (chunk: Buffer): void => {
+    passedThrough(chunk.length);
     if (this.push(chunk)) {
       this.#idle?.refresh();
       return;
