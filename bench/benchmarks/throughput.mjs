@@ -28,7 +28,7 @@ export async function run({ directory, cleanup, log }) {
   log("Deploying bench/app/transfer …");
   await platform.deploy(APP);
   const host = platform.hostOf(NAME);
-  const { status, head } = await firstByte({ port: platform.edgePort, hostHeader: host, path: "/0" });
+  const { status, head } = await firstByte({ port: platform.edgePort, hostHeader: host, path: "/1" });
   if (status !== 200) throw new Error(`The container answers with ${status}:\n${head}`);
   const [{ pid }] = await platform.containerProcesses();
   const sides = {
