@@ -175,9 +175,11 @@ export class Lifecycle {
       this.run = this.#watch(new Run(this.container, true));
       return this.run;
     }
-    this.container.start(this.host.startOptions(given));
+    const options = this.host.startOptions(given);
+    this.container.start(options);
     this.run = this.#watch(new Run(this.container, false));
     this.run.given = given;
+    this.run.options = options;
     this.store.set("running");
     this.host.began();
     return this.run;
@@ -195,11 +197,30 @@ export class Lifecycle {
     const code = exitCodeOf(error);
     if (code !== undefined) return this.#end(run, code);
     // No exit code: either it never started, or contact with the engine broke. Only the engine knows.
-    if ((run.adopted || run.readyPorts.size > 0) && (await this.isUp())) {
-      this.host.lost();
-      return new Promise(() => undefined);
-    }
+    if ((run.adopted || run.readyPorts.size > 0) && (await this.isUp())) return await this.#takeBack(run);
     return this.#end(run, undefined);
+  }
+
+  /**
+   * The process runs, but the runtime takes it for ended. The engine gives it back to a start that asks for just the same; where that is not known, a
+   * new object has to find it, since the runtime removes a container that it cannot create.
+   */
+  async #takeBack(run: Run): Promise<Exit> {
+    if (run.options === undefined) return this.#loseSight();
+    try {
+      if (!this.container.running) this.container.start(run.options);
+      await this.container.monitor();
+      return this.#end(run, 0);
+    } catch (error) {
+      const code = exitCodeOf(error);
+      if (code !== undefined) return this.#end(run, code);
+      return (await this.isUp()) ? this.#loseSight() : this.#end(run, undefined);
+    }
+  }
+
+  #loseSight(): Promise<never> {
+    this.host.lost();
+    return new Promise(() => undefined);
   }
 
   #end(run: Run, code: number | undefined): Exit {

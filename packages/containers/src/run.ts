@@ -1,4 +1,4 @@
-import type { ContainerStartConfigOptions, StopParams } from "./types.js";
+import type { ContainerStartConfigOptions, ContainerStartOptions, StopParams } from "./types.js";
 
 type ContainerHandle = NonNullable<DurableObjectState["container"]>;
 
@@ -26,6 +26,8 @@ export class Run {
   over: Promise<Exit> = new Promise(() => undefined);
   /** What its start was given, to start the container again as it was. */
   given: ContainerStartConfigOptions = {};
+  /** What the runtime was given for it; `undefined` for a process that was found running. */
+  options: ContainerStartOptions | undefined;
   /** Whether `onError` was already told of this run's failure. */
   reported = false;
   #fetchers = new Map<number, Fetcher>();

@@ -27,7 +27,10 @@ export class TestEngine {
   refuse: Refusal | undefined;
   created = 0;
   #server: Server;
-  #waits = new Set<ServerResponse>();
+  /** Who waits for the exit of which container. */
+  #waits = new Map<ServerResponse, string>();
+  /** Containers that run, and that their Workers wait for no more. */
+  #lostSightOf = new Set<string>();
   #sidecars = new Map<string, SidecarPort>();
 
   private constructor(private readonly options: TestEngineOptions) {
@@ -50,7 +53,10 @@ export class TestEngine {
 
   /** Breaks the connections on which exits are waited for, as a restart of the engine would. */
   breakWaits(): void {
-    for (const response of this.#waits) response.destroy();
+    for (const [response, name] of this.#waits) {
+      response.destroy();
+      this.#lostSightOf.add(name);
+    }
     this.#waits.clear();
   }
 
@@ -93,7 +99,11 @@ export class TestEngine {
     const image = this.options.images[request.Image];
     if (image === undefined) return send(response, 404, { message: "no such image" });
     const old = this.containers.get(name);
-    if (old?.status === "running") return send(response, 409, { message: "in use" });
+    if (old?.status === "running") {
+      // As the engine does it: such a container is given back.
+      const lost = this.#lostSightOf.delete(name);
+      return lost ? send(response, 201, { Id: name }) : send(response, 409, { message: "in use" });
+    }
     await old?.remove();
     this.created++;
     const env = [...(request.Env ?? []), `CLOUDFLARE_DEPLOYMENT_ID=${randomUUID()}`, `CLOUDFLARE_DURABLE_OBJECT_ID=${name.slice(-64)}`];
@@ -124,7 +134,7 @@ export class TestEngine {
       return send(response, 204);
     }
     if (action === "start") {
-      await container.start();
+      if (container.status !== "running") await container.start();
       return send(response, 204);
     }
     if (action === "kill") {
@@ -133,7 +143,7 @@ export class TestEngine {
       return send(response, 204);
     }
     if (action === "wait") {
-      this.#waits.add(response);
+      this.#waits.set(response, name);
       const code = await container.exited;
       this.#waits.delete(response);
       return send(response, 200, { StatusCode: code });
