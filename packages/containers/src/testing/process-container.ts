@@ -21,6 +21,8 @@ export class ProcessContainer {
   readonly disk = mkdtempSync(join(tmpdir(), "containers-test-"));
   readonly lastLines: string[] = [];
   readonly exited: Promise<number>;
+  /** Set when it was sent a signal that asks for its end. */
+  toldToEnd = false;
   exitCode: number | undefined;
   #child: ChildProcess | undefined;
   #hostPorts = new Map<number, number>();
@@ -70,6 +72,7 @@ export class ProcessContainer {
   }
 
   kill(signal: string): void {
+    if (signal !== "SIGSTOP") this.toldToEnd = true;
     this.#child?.kill(signal as NodeJS.Signals);
     // As with the engine: what a sleeping process is told, it hears.
     if (signal !== "SIGSTOP") this.wake();

@@ -83,7 +83,8 @@ export class SidecarPort {
     if (container.status === "exited") {
       const { exitCode, lastLines } = container;
       const message = `The container's process ended with code ${exitCode}.`;
-      const reason = container.image.hog && exitCode === 137 ? "oom" : "exit";
+      const outOfMemory = container.image.hog && exitCode === 137;
+      const reason = outOfMemory ? "oom" : container.toldToEnd ? "signal" : "exit";
       return { status: "502 Bad Gateway", body: { code: "CONTAINER_EXITED", message, exitCode, reason, lastLines } };
     }
     if (!late) return undefined;
