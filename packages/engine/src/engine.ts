@@ -272,6 +272,7 @@ export class ContainerEngine implements Engine, LogSource, UsageSource {
   async leave(): Promise<void> {
     await this.#sandboxes.close();
     await this.settled();
+    for (const instance of this.byId.values()) instance.leave();
     await Promise.all([...this.tenants.values()].map((tenant) => tenant[Symbol.asyncDispose]()));
   }
 
