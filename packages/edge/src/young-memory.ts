@@ -1,8 +1,8 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
-/** Memory for bytes that pass through is collected each time so much of it was taken: well before V8 would collect everything. */
-const COLLECT_AFTER_BYTES = 8 * 1024 * 1024;
+/** Memory for bytes that pass through is collected each time so much of it was taken. In the server twice as much was too late: V8 was first. */
+const COLLECT_AFTER_BYTES = 4 * 1024 * 1024;
 
 const collectYoung = youngCollector();
 let bytesTaken = 0;
