@@ -8,6 +8,7 @@ import { envCommand } from "./commands/env.js";
 import { imageCommand } from "./commands/image.js";
 import { logsCommand } from "./commands/logs.js";
 import { statusCommand } from "./commands/status.js";
+import { tokenCommand } from "./commands/token.js";
 import { upCommand } from "./commands/up.js";
 import { runWrangler } from "./wrangler/run.js";
 
@@ -19,6 +20,7 @@ const COMMANDS: readonly Command[] = [
   logsCommand,
   doctorCommand,
   imageCommand,
+  tokenCommand,
   envCommand,
 ];
 

@@ -1,7 +1,7 @@
 import { LongshoreError, toLongshoreError } from "@longshore/contract";
-import { type Context, Hono, type MiddlewareHandler } from "hono";
+import { type Context, Hono } from "hono";
+import { authenticated } from "./api/access.js";
 import { containersFailure, failure } from "./api/envelope.js";
-import { API_CODE, ApiError } from "./api/errors.js";
 import type { Log } from "./options.js";
 import { analytics } from "./routes/analytics.js";
 import { assetFiles, assetSessions } from "./routes/assets.js";
@@ -19,6 +19,7 @@ import { services as servicesRoutes } from "./routes/services.js";
 import { settings } from "./routes/settings.js";
 import { subdomain } from "./routes/subdomain.js";
 import { tails } from "./routes/tails.js";
+import { tokens } from "./routes/tokens.js";
 import { triggers } from "./routes/triggers.js";
 import { versions } from "./routes/versions.js";
 import type { Services } from "./services/services.js";
@@ -31,7 +32,7 @@ export function createApp(services: Services): Hono {
   const app = new Hono();
   app.route(BASE, assetFiles(services));
   app.route(BASE, databaseTransfers(services));
-  app.use(`${BASE}/*`, authenticated(services));
+  app.use(`${BASE}/*`, authenticated(services.options, BASE));
   app.route(BASE, identity(services));
   app.route(BASE, analytics(services));
   const account = new Hono();
@@ -52,6 +53,7 @@ export function createApp(services: Services): Hono {
     databases,
     databaseFiles,
     containers,
+    tokens,
   ]) {
     account.route("/", routes(services));
   }
@@ -59,26 +61,6 @@ export function createApp(services: Services): Hono {
   app.notFound((c) => fail(c, notServedHere(c), services.options.log));
   app.onError((error, c) => fail(c, error, services.options.log));
   return app;
-}
-
-function authenticated(services: Services): MiddlewareHandler {
-  return async (c, next) => {
-    const token = /^Bearer\s+(\S+)$/i.exec(c.req.header("authorization") ?? "")?.[1];
-    const who = token === undefined ? undefined : await services.options.authenticate(token);
-    if (who?.accountId !== services.options.accountId) {
-      const what = token === undefined ? "The request carries no API token." : "The API token is not known here.";
-      throw new ApiError("UNAUTHORIZED", API_CODE.TOKEN_INVALID, what, {
-        hint: 'Set CLOUDFLARE_API_TOKEN to a token of this Longshore installation; "longshore env" prints it.',
-      });
-    }
-    const asked = /^\/client\/v4\/accounts\/([^/]+)/.exec(c.req.path)?.[1];
-    if (asked !== undefined && asked !== services.options.accountId) {
-      throw new ApiError("FORBIDDEN", API_CODE.NOT_ALLOWED, `The API token is not for account ${asked}.`, {
-        hint: `Set CLOUDFLARE_ACCOUNT_ID (or account_id in the configuration file) to ${services.options.accountId}, this installation's account.`,
-      });
-    }
-    await next();
-  };
 }
 
 function notServedHere(c: Context): LongshoreError {

@@ -1,11 +1,20 @@
-import type { Bucket, Databases, Engine, KeyValues, TraceSource, TrafficGate, WorkerHost } from "@longshore/contract";
+import type { Bucket, Databases, Engine, KeyValues, Scope, TraceSource, TrafficGate, WorkerHost } from "@longshore/contract";
+import type { ApiTokens } from "./state/api-tokens.js";
 
-/** Who a bearer token belongs to. */
+/** Who a bearer token belongs to, and what it may do. */
 export interface Identity {
   readonly accountId: string;
+  /** 32 hex; stays the same for the token's life. */
+  readonly tokenId: string;
+  readonly tokenName: string;
+  readonly scopes: readonly Scope[];
+  /** Milliseconds since 1970. */
+  readonly expiresAt?: number;
 }
 
 export interface RegistryGrant {
+  /** The token that asks: the password ends with it. */
+  readonly tokenId: string;
   readonly permissions: readonly ("push" | "pull")[];
   readonly expirationMinutes: number;
 }
@@ -43,8 +52,8 @@ export interface ControlOptions {
   readonly registryHost: string;
   /** 32 bytes that secrets are encrypted with at rest. */
   readonly secretsKey: Uint8Array;
-  /** `undefined` for a token that is not known. */
-  readonly authenticate: (token: string) => Promise<Identity | undefined>;
+  /** Who may ask for what. */
+  readonly tokens: ApiTokens;
   /** A password for the registry's user `v1`. */
   readonly mintRegistryPassword: (grant: RegistryGrant) => Promise<string>;
   readonly images: Images;

@@ -1,22 +1,20 @@
-import { createHash, timingSafeEqual } from "node:crypto";
-import type { InstallationIdentity } from "./installation/identity.js";
+import { allows } from "@longshore/contract";
+import type { ApiTokens } from "@longshore/control";
 import type { RegistryPasswords } from "./installation/registry-passwords.js";
 
-/** The API's tokens. There is one for now: the owner's. */
-export function authenticateWith(identity: InstallationIdentity) {
-  return async (token: string) => (sameText(token, identity.token) ? { accountId: identity.accountId } : undefined);
-}
-
-/** The registry's users: `v1` with a password that the API issued (reference/wrangler-api.md 6.3), or with the API token itself. */
-export function authorizeWith(passwords: RegistryPasswords, identity: InstallationIdentity) {
+/**
+ * The registry's users, whatever they call themselves: those with a password that the API issued (reference/wrangler-api.md 6.3), which is good for
+ * as long as the token is that it was asked for with, or with an API token itself.
+ */
+export function authorizeWith(passwords: RegistryPasswords, tokens: ApiTokens) {
   return async (_user: string, password: string) => {
-    const access = sameText(password, identity.token) ? { push: true, pull: true } : passwords.verify(password);
-    return access === undefined ? undefined : { ...access, repositoryPrefix: identity.accountId };
+    const issued = passwords.verify(password);
+    const caller = issued === undefined ? await tokens.authenticate(password) : (await tokens.credentials(issued.tokenId))?.identity;
+    if (caller === undefined) return undefined;
+    return {
+      push: issued?.push !== false && allows(caller.scopes, "registry", "write"),
+      pull: issued?.pull !== false && allows(caller.scopes, "registry", "read"),
+      repositoryPrefix: caller.accountId,
+    };
   };
-}
-
-/** Compares without telling by time how much was right. */
-function sameText(given: string, expected: string): boolean {
-  const digest = (text: string) => createHash("sha256").update(text).digest();
-  return timingSafeEqual(digest(given), digest(expected));
 }

@@ -1,12 +1,12 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { DirectoryBucket } from "@longshore/bucket";
-import { createControl } from "@longshore/control";
+import { ApiTokens, createControl } from "@longshore/control";
 import { createEdge } from "@longshore/edge";
 import { BucketImageSource, EngineClient, EngineDirectories } from "@longshore/engine";
 import { createRegistry, listenTlsAndPlain } from "@longshore/registry";
 import { createWorkerHost } from "@longshore/workers";
-import { authenticateWith, authorizeWith } from "./access.js";
+import { authorizeWith } from "./access.js";
 import { createApiServer } from "./api-server.js";
 import { EngineAbsence, untilEngineAnswers } from "./engine-absence.js";
 import { imageCatalogue } from "./image-catalogue.js";
@@ -43,13 +43,15 @@ async function wire({ settings, identity, runDirectory, again }: Start) {
     log: (message) => log.info(message),
   });
   guard.traffic = edge;
+  const secretsKey = Buffer.from(identity.secretsKey, "hex");
+  const tokens = new ApiTokens({ bucket, accountId: identity.accountId, secretsKey, ownerToken: identity.token });
   const passwords = new RegistryPasswords(identity.registryKey);
   const uploadsDirectory = join(settings.data, "uploads");
   await mkdir(uploadsDirectory, { recursive: true });
   const registry = createRegistry({
     bucket,
     uploadsDirectory,
-    authorize: authorizeWith(passwords, identity),
+    authorize: authorizeWith(passwords, tokens),
     log: ({ level, message, error }) => log[level](message, { error: String(error ?? "") }),
   });
   const registryListener = await namingFlag(
@@ -67,10 +69,10 @@ async function wire({ settings, identity, runDirectory, again }: Start) {
     accountName: "Longshore",
     subdomain: "longshore",
     registryHost: `localhost:${registryListener.port}`,
-    secretsKey: Buffer.from(identity.secretsKey, "hex"),
-    authenticate: authenticateWith(identity),
-    mintRegistryPassword: async ({ permissions, expirationMinutes }) =>
-      passwords.mint({ push: permissions.includes("push"), pull: permissions.includes("pull") }, expirationMinutes * 60_000),
+    secretsKey,
+    tokens,
+    mintRegistryPassword: async ({ permissions, expirationMinutes, tokenId }) =>
+      passwords.mint({ push: permissions.includes("push"), pull: permissions.includes("pull"), tokenId }, expirationMinutes * 60_000),
     images: imageCatalogue(new BucketImageSource(bucket)),
     engine,
     workers,

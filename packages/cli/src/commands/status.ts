@@ -1,13 +1,11 @@
 import { LongshoreError } from "@longshore/contract";
-import { dataDirectory, engineAccess, type Presence, readPresence } from "@longshore/server";
+import { dataDirectory, engineAccess, readPresence } from "@longshore/server";
 import { z } from "zod";
+import { callApi } from "../api.js";
 import { type Command, text } from "../command.js";
 
-const applications = z.object({
-  success: z.literal(true),
-  result: z.array(z.object({ id: z.string(), name: z.string(), version: z.number(), instances: z.number(), image: z.string() })),
-});
-const scripts = z.object({ success: z.literal(true), result: z.array(z.object({ id: z.string() })) });
+const applications = z.array(z.object({ id: z.string(), name: z.string(), version: z.number(), instances: z.number(), image: z.string() }));
+const scripts = z.array(z.object({ id: z.string() }));
 
 export const statusCommand: Command = {
   name: "status",
@@ -25,18 +23,15 @@ Example:
     const presence = readPresence(data);
     const engine = engineAccess(data);
     const { dockerSocket } = engine;
-    const account = `/accounts/${presence.accountId}`;
     const [workers, containers, egress, instances] = await Promise.all([
-      get(presence, `${account}/workers/scripts`, scripts),
-      get(presence, `${account}/containers/dash/applications`, applications),
+      callApi(presence, "GET", "/workers/scripts", scripts),
+      callApi(presence, "GET", "/containers/dash/applications", applications),
       whileAway(engine.usage.egressUsage(), output),
       whileAway(engine.instances(), output),
     ]);
     const { token: _secret, ...facts } = presence;
     if (values.json === true) {
-      output.print(
-        JSON.stringify({ ...facts, dockerSocket, workers: workers.result, containers: containers.result, egress, instances }, undefined, 2),
-      );
+      output.print(JSON.stringify({ ...facts, dockerSocket, workers, containers, egress, instances }, undefined, 2));
       return 0;
     }
     output.print(`Longshore runs since ${presence.startedAt} (process ${presence.pid}).
@@ -44,8 +39,8 @@ Example:
   API            ${presence.apiUrl}
   Registry       ${presence.registryHost}
   Docker socket  ${dockerSocket}  (root's: DOCKER_HOST=unix://${dockerSocket} docker ps)`);
-    for (const { id } of workers.result) output.print(`Worker ${id}: ${presence.edgeUrl.replace("<name>", id)}`);
-    for (const { name, version, instances: running, image } of containers.result)
+    for (const { id } of workers) output.print(`Worker ${id}: ${presence.edgeUrl.replace("<name>", id)}`);
+    for (const { name, version, instances: running, image } of containers)
       output.print(`Containers ${name}: version ${version}, ${running} running, ${image}`);
     for (const { tenant, since, internet } of egress)
       output.print(`Outbound ${tenant}: ${bytes(internet.sentBytes)} sent, ${bytes(internet.receivedBytes)} received since ${since}`);
@@ -53,7 +48,7 @@ Example:
       if (exit?.memory === undefined) continue;
       const { limitBytes, peakBytes } = exit.memory;
       const memory = `limit ${bytes(limitBytes)}, peak ${bytes(peakBytes)}, ${exit.at}`;
-      output.print(`Out of memory: ${nameOf(containers.result, applicationId)}, instance ${id} (${memory})`);
+      output.print(`Out of memory: ${nameOf(containers, applicationId)}, instance ${id} (${memory})`);
     }
     return 0;
   },
@@ -78,17 +73,4 @@ function bytes(count: number): string {
   const power = Math.min(UNITS.length - 1, Math.floor(Math.log2(Math.max(1, count)) / 10));
   const value = count / 1024 ** power;
   return `${power === 0 ? value : value.toFixed(1)} ${UNITS[power]}`;
-}
-
-async function get<T>(presence: Presence, path: string, schema: z.ZodType<T>): Promise<T> {
-  const response = await fetch(`${presence.apiUrl}${path}`, {
-    headers: { authorization: `Bearer ${presence.token}` },
-    signal: AbortSignal.timeout(10_000),
-  }).catch((cause: unknown) => {
-    throw new LongshoreError("UNAVAILABLE", `The API at ${presence.apiUrl} does not answer.`, {
-      cause,
-      hint: "The server may be restarting; look into its log.",
-    });
-  });
-  return schema.parse(await response.json());
 }

@@ -17,7 +17,7 @@ export function tails({ store, tails }: Services): Hono {
     })
     .post("/workers/scripts/:script/tails", async (c) => {
       const { filters } = await readJson(c.req.raw, body);
-      return ok(view(await tails.begin(c.req.param("script"), filters ?? []), c.req.url));
+      return ok(view(await tails.begin(c.req.param("script"), filters ?? [], c.get("caller").tokenId), c.req.url));
     })
     .delete("/workers/scripts/:script/tails/:tail", async (c) => {
       await store.head(c.req.param("script"));

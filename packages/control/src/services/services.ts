@@ -1,4 +1,4 @@
-import type { ControlOptions, Place } from "../options.js";
+import type { Clock, ControlOptions, Place } from "../options.js";
 import { KeyedMutex } from "../state/keyed-mutex.js";
 import { Sealer } from "../state/sealing.js";
 import { Store } from "../state/store.js";
@@ -22,6 +22,7 @@ import { Uploads } from "./uploads.js";
 export interface Services {
   readonly options: ControlOptions;
   readonly place: Place;
+  readonly clock: Clock;
   readonly store: Store;
   readonly tenants: Tenants;
   readonly stores: Stores;
@@ -66,6 +67,7 @@ export function wireServices(options: ControlOptions): Services {
   return {
     options,
     place,
+    clock,
     store,
     tenants,
     stores,

@@ -17,6 +17,8 @@ export interface Tail {
   readonly script: string;
   readonly filters: readonly TailFilter[];
   readonly expiresAt: number;
+  /** The token that it was begun with. */
+  readonly tokenId: string;
 }
 
 interface Session extends Tail {
@@ -46,7 +48,7 @@ export class Tails implements Disposable {
    * A tail that waits for its client. A Worker that was not started so that it can be watched (its `observability` is off) is replaced once.
    * Errors: `NOT_FOUND`.
    */
-  async begin(script: string, filters: readonly TailFilter[]): Promise<Tail> {
+  async begin(script: string, filters: readonly TailFilter[], tokenId: string): Promise<Tail> {
     const { store, releases, locks, clock } = this.#parts;
     await locks.run(script, async () => {
       const { value: head } = await store.head(script);
@@ -56,7 +58,7 @@ export class Tails implements Disposable {
     // The client has no other secret to show when it connects.
     const id = randomBytes(16).toString("hex");
     const timer = setTimeout(() => this.end(id), LIFETIME_MS).unref();
-    const session = { id, script, filters, expiresAt: clock() + LIFETIME_MS, timer };
+    const session = { id, script, filters, expiresAt: clock() + LIFETIME_MS, tokenId, timer };
     this.#sessions.set(id, session);
     return session;
   }
@@ -73,6 +75,11 @@ export class Tails implements Disposable {
     clearTimeout(session.timer);
     this.#sessions.delete(id);
     session.socket?.close(1000);
+  }
+
+  /** Ends those that were begun with a token. */
+  endOf(tokenId: string): void {
+    for (const each of this.#sessions.values()) if (each.tokenId === tokenId) this.end(each.id);
   }
 
   /** Takes a connection over if it is a tail's; false when it is not. */

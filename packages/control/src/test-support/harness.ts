@@ -5,8 +5,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { serve } from "@hono/node-server";
 import { DirectoryBucket } from "@longshore/bucket";
+import { createApp } from "../app.js";
 import { type Control, createControl } from "../control.js";
 import type { ControlOptions } from "../options.js";
+import { wireServices } from "../services/services.js";
+import { ApiTokens } from "../state/api-tokens.js";
 import { MemoryKeyValues, RecordingDatabases } from "./memory-stores.js";
 import { digestOf, FakeRegistry, RecordingEngine, RecordingTraffic, RecordingWorkers } from "./recording.js";
 
@@ -68,6 +71,12 @@ export class Harness implements AsyncDisposable {
     this.#control = createControl(this.#options(await DirectoryBucket.open(join(this.directory, "bucket"))));
   }
 
+  /** Every route of the API. */
+  async routes(): Promise<{ method: string; path: string }[]> {
+    const services = wireServices(this.#options(await DirectoryBucket.open(join(this.directory, "bucket"))));
+    return createApp(services).routes;
+  }
+
   /** A request to the API; `path` is relative to the account unless it begins with a slash. */
   async call(method: string, path: string, body?: unknown, token = TOKEN): Promise<Answer> {
     const url = this.#url + (path.startsWith("/") ? path : `/accounts/${ACCOUNT}/${path}`);
@@ -99,7 +108,7 @@ export class Harness implements AsyncDisposable {
       subdomain: "harbour",
       registryHost: REGISTRY,
       secretsKey: this.#key,
-      authenticate: async (token) => (token === TOKEN ? { accountId: ACCOUNT } : undefined),
+      tokens: new ApiTokens({ bucket, accountId: ACCOUNT, secretsKey: this.#key, ownerToken: TOKEN }),
       mintRegistryPassword: async (grant) => `password for ${grant.permissions.join("+")} for ${grant.expirationMinutes} minutes`,
       images: this.registry,
       engine: this.engine,

@@ -42,13 +42,13 @@ test("a data directory belongs to one process, and is free again when that ends"
 
 test("a registry password says what it allows, until it expires, and cannot be changed", () => {
   const passwords = new RegistryPasswords("11".repeat(32));
-  const password = passwords.mint({ push: false, pull: true }, 60_000);
-  assert.deepEqual(passwords.verify(password), { push: false, pull: true });
+  const password = passwords.mint({ push: false, pull: true, tokenId: "t" }, 60_000);
+  assert.deepEqual(passwords.verify(password), { push: false, pull: true, tokenId: "t" });
   const [body = "", signature = ""] = password.split(".");
   const forged = Buffer.from(JSON.stringify({ push: true, pull: true, expires: Date.now() + 60_000 })).toString("base64url");
   assert.equal(passwords.verify(`${forged}.${signature}`), undefined);
   assert.equal(passwords.verify(body), undefined);
-  assert.equal(passwords.verify(passwords.mint({ push: true, pull: true }, -1)), undefined);
+  assert.equal(passwords.verify(passwords.mint({ push: true, pull: true, tokenId: "t" }, -1)), undefined);
   assert.equal(new RegistryPasswords("22".repeat(32)).verify(password), undefined);
 });
 

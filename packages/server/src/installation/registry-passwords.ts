@@ -1,11 +1,19 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { z } from "zod";
 
-const grant = z.object({ push: z.boolean(), pull: z.boolean(), /** Unix time in ms. */ expires: z.number() });
+const grant = z.object({
+  push: z.boolean(),
+  pull: z.boolean(),
+  tokenId: z.string(),
+  /** Unix time in ms. */
+  expires: z.number(),
+});
 
 export interface RegistryAccess {
   readonly push: boolean;
   readonly pull: boolean;
+  /** The API token that it was asked for with. */
+  readonly tokenId: string;
 }
 
 /** Passwords that carry what they allow and until when, signed: nothing has to be stored, and a restart invalidates none. */
@@ -28,8 +36,10 @@ export class RegistryPasswords {
     const expected = Buffer.from(this.#sign(body));
     const given = Buffer.from(signature);
     if (given.length !== expected.length || !timingSafeEqual(given, expected)) return undefined;
-    const { push, pull, expires } = grant.parse(JSON.parse(Buffer.from(body, "base64url").toString("utf8")));
-    return expires < Date.now() ? undefined : { push, pull };
+    const { success, data } = grant.safeParse(JSON.parse(Buffer.from(body, "base64url").toString("utf8")));
+    if (!success || data.expires < Date.now()) return undefined;
+    const { expires: _until, ...access } = data;
+    return access;
   }
 
   #sign(body: string): string {

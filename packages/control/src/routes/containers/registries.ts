@@ -1,5 +1,6 @@
 import { Hono } from "hono";
 import { z } from "zod";
+import { assertAllowed } from "../../api/access.js";
 import { readJson } from "../../api/body.js";
 import { ok } from "../../api/envelope.js";
 import { ContainersError, notServed } from "../../api/errors.js";
@@ -36,7 +37,10 @@ export function registries({ options }: Services): Hono {
           { hint: `Set CLOUDFLARE_CONTAINER_REGISTRY to ${options.registryHost}.` },
         );
       }
+      const caller = c.get("caller");
+      if (permissions.some((each) => each !== "pull")) assertAllowed(caller, { area: "registry", access: "write" });
       const password = await options.mintRegistryPassword({
+        tokenId: caller.tokenId,
         permissions: permissions.filter((each) => each !== "library_push"),
         expirationMinutes: expiration_minutes,
       });
