@@ -59,7 +59,7 @@ export function wranglerSuite(release: WranglerRelease): void {
 
     test("a wrong token is refused with what to do", async () => {
       const output = failed(await app.run(["deploy"], { token: "nonsense" }));
-      assert.match(output, /The API token is not known here\. Set CLOUDFLARE_API_TOKEN/);
+      assert.match(output, /The API token is not known here, was revoked, or has expired\. Set CLOUDFLARE_API_TOKEN/);
       assert.equal(harness.workers.running.size, 0);
     });
 
