@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after } from "node:test";
-import { appDirectory, type Platform, platformSuite, type WranglerVersion } from "@longshore/testkit";
+import { runDirectory } from "@longshore/server";
+import { appDirectory, eventually, type Platform, platformSuite, type WranglerVersion } from "@longshore/testkit";
 
 const code = `
 export default { async fetch(request, env) {
@@ -16,6 +18,8 @@ export default { async fetch(request, env) {
   const { results } = await env.DB.prepare(await request.text()).all();
   return Response.json(results);
 } };`;
+
+const SECRET_DEADLINE_MS = 20_000;
 
 const { test } = platformSuite({ images: [] });
 const app = appDirectory({});
@@ -104,6 +108,42 @@ for (const version of ["4.86", "latest"] as const satisfies readonly WranglerVer
     assert.match(failed.stdout + failed.stderr, /no such table: nope/);
   });
 }
+
+test("a secret of the store is read by its Worker, seen when it changes, kept over kill -9, and nowhere in plain text", async (platform) => {
+  const name = "keeper";
+  const directory = appDirectory({
+    files: { "index.js": "export default { async fetch(request, env) { return new Response(await env.KEY.get()); } };" },
+  });
+  after(() => directory[Symbol.dispose]());
+  const base = { name, main: "index.js", compatibility_date: "2026-01-01" };
+  directory.write("wrangler.json", JSON.stringify(base));
+  const store = async (version: WranglerVersion, ...args: string[]): Promise<string> => {
+    const { code: exit, stdout, stderr } = await platform.wrangler(directory.path, ["secrets-store", ...args, "--remote"], { version });
+    assert.equal(exit, 0, `${stdout}\n${stderr}`);
+    return /ID: ([0-9a-f]{32})/.exec(stdout)?.[1] ?? "";
+  };
+  const id = await store("4.86", "store", "create", "main");
+  const [first, second] = ["plain-7f3a-first", "plain-7f3a-second"];
+  const secret = await store("4.86", "secret", "create", id, "--name", "API_KEY", "--value", first, "--scopes", "workers");
+  directory.write(
+    "wrangler.json",
+    JSON.stringify({ ...base, secrets_store_secrets: [{ binding: "KEY", store_id: id, secret_name: "API_KEY" }] }),
+  );
+  await platform.deploy(directory.path);
+  const pid = platform.pid({ workerd: name });
+  assert.equal(await (await platform.fetch(name, "/")).text(), first);
+  await store("latest", "secret", "update", id, "--secret-id", secret, "--value", second);
+  const changed = async () => (await (await platform.fetch(name, "/")).text()) === second || undefined;
+  await eventually("the changed secret", SECRET_DEADLINE_MS, changed);
+  assert.equal(platform.pid({ workerd: name }), pid, "without a new process");
+  await platform.kill({ workerd: name });
+  assert.equal(await (await platform.fetch(name, "/")).text(), second);
+  await platform.kill("server");
+  await eventually("an answer of the next server", SECRET_DEADLINE_MS, () => changed().catch(() => undefined));
+  // The brackets keep the search from finding itself.
+  const search = `grep -rls 'plain-7f3[a]-' -D skip '${platform.data}' '${runDirectory(platform.data)}' /proc/[0-9]*/cmdline || true`;
+  assert.equal(execFileSync("sh", ["-c", search], { encoding: "utf8" }), "");
+});
 
 test("acknowledged writes outlive kill -9 of everything; a deleted namespace is gone for its Worker", async (platform) => {
   await platform.fetch("stores", "/kv/kept", { method: "PUT", body: "kept" });

@@ -63,6 +63,7 @@ export type WorkerBinding =
   | { readonly type: "kv_namespace"; readonly name: string; readonly namespaceId: string }
   | { readonly type: "d1"; readonly name: string; readonly databaseId: string }
   | { readonly type: "assets"; readonly name: string }
+  | { readonly type: "secrets_store_secret"; readonly name: string; readonly storeId: string; readonly secretName: string }
   | { readonly type: "service"; readonly name: string; readonly service: string; readonly entrypoint?: string; readonly props?: unknown }
   | { readonly type: "durable_object_namespace"; readonly name: string; readonly className: string; readonly namespaceId: string };
 

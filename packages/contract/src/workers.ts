@@ -28,6 +28,12 @@ export interface WorkerHost {
   remove(script: string, options: { deleteData: boolean }): Promise<void>;
 }
 
+/**
+ * The value of a secret of the account's that Workers may read, at this moment; `undefined` when there is none.
+ * Errors: `INTERNAL` when it cannot be decrypted.
+ */
+export type ReadAccountSecret = (storeId: string, secretName: string) => Promise<string | undefined>;
+
 /** Where a request of a script goes: the edge's view of the worker host. */
 export interface WorkerUpstream {
   /** The unix socket that the script's workerd listens on, or why it cannot be reached. */

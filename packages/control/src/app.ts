@@ -14,6 +14,7 @@ import { identity } from "./routes/identity.js";
 import { kvNamespaces } from "./routes/kv-namespaces.js";
 import { kvValues } from "./routes/kv-values.js";
 import { scripts } from "./routes/scripts.js";
+import { secretStores } from "./routes/secret-stores.js";
 import { secrets } from "./routes/secrets.js";
 import { services as servicesRoutes } from "./routes/services.js";
 import { settings } from "./routes/settings.js";
@@ -52,6 +53,7 @@ export function createApp(services: Services): Hono {
     kvValues,
     databases,
     databaseFiles,
+    secretStores,
     containers,
     tokens,
   ]) {

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
+import type { ReadAccountSecret } from "@longshore/contract";
 import { createApp } from "./app.js";
 import type { ControlOptions } from "./options.js";
 import { resume } from "./services/resume.js";
@@ -20,6 +21,8 @@ export interface Control extends AsyncDisposable {
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean;
   /** Call once after start: brings every script up again and goes on with rollouts. `fetch` may be used before it resolves. */
   resume(signal: AbortSignal): Promise<void>;
+  /** A secret of the account's, as Workers may read it. */
+  readonly readSecret: ReadAccountSecret;
   /** The scripts that there are now. */
   scripts(): Promise<PublishedScript[]>;
 }
@@ -32,6 +35,7 @@ export function createControl(options: ControlOptions): Control {
     fetch: (request) => app.fetch(request),
     upgrade: (request, socket, head) => services.tails.upgrade(request, socket, head),
     resume: (signal) => resume(services, signal),
+    readSecret: (storeId, name) => services.secretStores.read(storeId, name, "workers"),
     scripts: async () => (await services.store.liveHeads()).map((head) => ({ name: head.name, enabled: head.subdomain.enabled })),
     [Symbol.asyncDispose]: () => {
       services.tails[Symbol.dispose]();

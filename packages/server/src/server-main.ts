@@ -1,7 +1,8 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { DirectoryBucket } from "@longshore/bucket";
-import { ApiTokens, createControl } from "@longshore/control";
+import type { Bucket } from "@longshore/contract";
+import { ApiTokens, type Control, createControl } from "@longshore/control";
 import { createEdge } from "@longshore/edge";
 import { BucketImageSource, EngineClient, EngineDirectories } from "@longshore/engine";
 import { createRegistry, listenTlsAndPlain } from "@longshore/registry";
@@ -10,12 +11,15 @@ import { authorizeWith } from "./access.js";
 import { createApiServer } from "./api-server.js";
 import { EngineAbsence, untilEngineAnswers } from "./engine-absence.js";
 import { imageCatalogue } from "./image-catalogue.js";
+import type { InstallationIdentity } from "./installation/identity.js";
 import { RegistryPasswords } from "./installation/registry-passwords.js";
+import { knownLater } from "./known-later.js";
 import { listenOn, namingFlag } from "./listen-on.js";
 import { log } from "./log.js";
 import { runChild } from "./process/child.js";
 import type { Start } from "./process/messages.js";
 import { replacementGuard } from "./replacement-guard.js";
+import type { Settings } from "./settings.js";
 
 /** Longest time that a request waits while its application is replaced, before it is told so. */
 const HOLD_DEADLINE_MS = 30_000;
@@ -28,11 +32,14 @@ async function wire({ settings, identity, runDirectory, again }: Start) {
   const directories = new EngineDirectories(join(settings.data, "engine"), runDirectory);
   const engine = new EngineClient(directories.adminSocket, (tenant) => directories.tenantSocket(tenant));
   const guard = replacementGuard(engine);
+  // Workers of an earlier server run already, and may ask for secrets before there is who knows them.
+  const later = knownLater<Control>();
   const workers = await createWorkerHost({
     dataDirectory: join(settings.data, "workers"),
     runDirectory: join(runDirectory, "w"),
     readModule: (key) => readWhole(bucket, key),
     beforeStop: (script, callers) => guard.enter(script, callers),
+    readSecret: async (storeId, name) => (await later.value).readSecret(storeId, name),
     workerdPath: join(settings.data, "bin/workerd"),
     log: (message) => log.info(message),
   });
@@ -46,23 +53,7 @@ async function wire({ settings, identity, runDirectory, again }: Start) {
   const secretsKey = Buffer.from(identity.secretsKey, "hex");
   const tokens = new ApiTokens({ bucket, accountId: identity.accountId, secretsKey, ownerToken: identity.token });
   const passwords = new RegistryPasswords(identity.registryKey);
-  const uploadsDirectory = join(settings.data, "uploads");
-  await mkdir(uploadsDirectory, { recursive: true });
-  const registry = createRegistry({
-    bucket,
-    uploadsDirectory,
-    authorize: authorizeWith(passwords, tokens),
-    log: ({ level, message, error }) => log[level](message, { error: String(error ?? "") }),
-  });
-  const registryListener = await namingFlag(
-    "--registry-port",
-    listenTlsAndPlain({
-      host: settings.listen,
-      port: settings.registryPort,
-      tls: identity.tls,
-      handler: (request, response) => registry.handle(request, response),
-    }),
-  );
+  const { registry, registryListener } = await serveRegistry(settings, bucket, identity.tls, authorizeWith(passwords, tokens));
   const control = createControl({
     bucket,
     accountId: identity.accountId,
@@ -82,6 +73,7 @@ async function wire({ settings, identity, runDirectory, again }: Start) {
     log,
     place: { country: settings.country, location: settings.location, region: settings.region },
   });
+  later.set(control);
   const absence = new EngineAbsence(edge, () => control.scripts());
   const ending = new AbortController();
   const api = createApiServer(control);
@@ -113,6 +105,32 @@ async function wire({ settings, identity, runDirectory, again }: Start) {
       await workers.close();
     },
   };
+}
+
+async function serveRegistry(
+  settings: Settings,
+  bucket: Bucket,
+  tls: InstallationIdentity["tls"],
+  authorize: ReturnType<typeof authorizeWith>,
+) {
+  const uploadsDirectory = join(settings.data, "uploads");
+  await mkdir(uploadsDirectory, { recursive: true });
+  const registry = createRegistry({
+    bucket,
+    uploadsDirectory,
+    authorize,
+    log: ({ level, message, error }) => log[level](message, { error: String(error ?? "") }),
+  });
+  const registryListener = await namingFlag(
+    "--registry-port",
+    listenTlsAndPlain({
+      host: settings.listen,
+      port: settings.registryPort,
+      tls,
+      handler: (request, response) => registry.handle(request, response),
+    }),
+  );
+  return { registry, registryListener };
 }
 
 async function readWhole(bucket: DirectoryBucket, key: string): Promise<Buffer> {

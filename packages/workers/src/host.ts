@@ -7,6 +7,7 @@ import {
   type Databases,
   type KeyValues,
   LongshoreError,
+  type ReadAccountSecret,
   type TraceEvent,
   type TraceSource,
   type WorkerAssets,
@@ -26,6 +27,8 @@ import { LogFile } from "./process/log-file.js";
 import { processesWithArgument } from "./process/proc.js";
 import { type ProcessRecord, readLiveRecord, removeRecord } from "./process/record.js";
 import { ownedDirectory, pruneReleases, type ReadModule, releaseId, writeRelease } from "./release.js";
+import { SecretSource } from "./secrets/secret-source.js";
+import { secretsSocket } from "./secrets/secrets-config.js";
 import { Offers } from "./services/offers.js";
 import { callsOf, entryId, entrySocket, SERVICES_DIRECTORY, type ServiceEntry } from "./services/service-calls.js";
 import { needsStorage } from "./storage/bindings-config.js";
@@ -50,6 +53,8 @@ export interface WorkerHostOptions {
    * and shut the engine's gate. Disposed when the script is served again.
    */
   readonly beforeStop: (script: string, callers: readonly string[]) => Promise<AsyncDisposable>;
+  /** For Workers that are bound to secrets of the account's; none are there when it is left out. */
+  readonly readSecret?: ReadAccountSecret;
   /** Who workerd runs as; this process's own user when left out. */
   readonly uid?: number;
   readonly gid?: number;
@@ -87,11 +92,13 @@ export async function createWorkerHost(options: WorkerHostOptions): Promise<Runn
   await ownedDirectory(options.runDirectory, 0o711, {});
   await ownedDirectory(join(options.runDirectory, SERVICES_DIRECTORY), 0o711, {});
   const sink = await TraceSink.open(sinkSocket(options.runDirectory), options.log);
-  const host = new Host(options, workerdPath, version, sink);
+  const secrets = await SecretSource.open(secretsSocket(options.runDirectory), options.readSecret ?? noSecret, options.log);
+  const host = new Host(options, workerdPath, version, sink, secrets);
   await host.adoptAll();
   return host;
 }
 
+const noSecret: ReadAccountSecret = async () => undefined;
 const DEFAULTS = { stopGraceMs: 1000, maxLogBytes: 8 * 1024 * 1024 };
 
 class Host implements RunningWorkerHost {
@@ -106,13 +113,15 @@ class Host implements RunningWorkerHost {
   readonly databases: Databases;
   readonly #offers: Offers;
   readonly #sink: TraceSink;
+  readonly #secrets: SecretSource;
   /** What runs, or should. */
   readonly #targets = new Map<string, WorkerTarget>();
   #ending = false;
   readonly #listeners = new Set<(script: string) => void>();
 
-  constructor(options: WorkerHostOptions, workerdPath: string, version: string, sink: TraceSink) {
+  constructor(options: WorkerHostOptions, workerdPath: string, version: string, sink: TraceSink, secrets: SecretSource) {
     this.#sink = sink;
+    this.#secrets = secrets;
     const { uid, gid, readyTimeoutMs = 15_000 } = options;
     this.#options = options;
     this.#version = version;
@@ -196,6 +205,7 @@ class Host implements RunningWorkerHost {
     this.#ending = true;
     await Promise.all([...this.#scripts].map(([script, supervisor]) => this.#queue(script).run(() => supervisor.stop())));
     this.#sink.close();
+    this.#secrets.close();
     // Last, so that what Workers still do as they end has its data.
     await this.#storage.stop();
   }
@@ -204,6 +214,7 @@ class Host implements RunningWorkerHost {
     this.#ending = true;
     await Promise.all([...this.#scripts].map(([script, supervisor]) => this.#queue(script).run(() => supervisor.detach())));
     this.#sink.close();
+    this.#secrets.close();
     await this.#storage.detach();
   }
 

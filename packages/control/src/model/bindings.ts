@@ -64,6 +64,8 @@ function resolveBinding(binding: UploadedBinding, input: BindingsInput): StoredB
       return { type: "kv_namespace", name, namespaceId: text(binding, "namespace_id") };
     case "d1":
       return { type: "d1", name, databaseId: text(binding, "id") };
+    case "secrets_store_secret":
+      return { type: "secrets_store_secret", name, storeId: text(binding, "store_id"), secretName: text(binding, "secret_name") };
     case "service":
       return service(binding);
     case "durable_object_namespace":

@@ -13,6 +13,8 @@ export function bindingView(binding: StoredBinding): Record<string, unknown> {
       return { type: binding.type, name: binding.name, namespace_id: binding.namespaceId };
     case "d1":
       return { type: binding.type, name: binding.name, id: binding.databaseId, database_id: binding.databaseId };
+    case "secrets_store_secret":
+      return { type: binding.type, name: binding.name, store_id: binding.storeId, secret_name: binding.secretName };
     case "durable_object_namespace":
       return { type: binding.type, name: binding.name, class_name: binding.className, namespace_id: binding.namespaceId };
     default:

@@ -6,6 +6,7 @@ import type { Log } from "../options.js";
 import type { Stored } from "../state/json-objects.js";
 import type { Sealer } from "../state/sealing.js";
 import type { Store } from "../state/store.js";
+import type { SecretStores } from "./secret-stores.js";
 import type { Stores } from "./stores.js";
 import type { Tenants } from "./tenants.js";
 
@@ -16,6 +17,7 @@ export interface ReleasesParts {
   readonly workers: WorkerHost;
   readonly tenants: Tenants;
   readonly stores: Stores;
+  readonly secretStores: SecretStores;
   readonly log: Log;
 }
 
@@ -46,6 +48,7 @@ export class Releases {
   /** Tries a version out without touching what runs. Errors: `INVALID_INPUT` in workerd's words, `UNSUPPORTED`. */
   async check(head: ScriptHead, version: StoredVersion): Promise<{ startupMs: number }> {
     await this.#parts.stores.assertExist(version.bindings);
+    await this.#parts.secretStores.assertExist(version.bindings);
     await this.#assertServicesExist(head.name, version);
     try {
       return await this.#parts.workers.check(this.target(head, version));

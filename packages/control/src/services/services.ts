@@ -13,6 +13,7 @@ import type { RemovalParts } from "./removal.js";
 import { RolloutRunner } from "./rollout-runner.js";
 import { Rollouts } from "./rollouts.js";
 import { ScriptChanges } from "./script-changes.js";
+import { SecretStores } from "./secret-stores.js";
 import { Stores } from "./stores.js";
 import { Tails } from "./tails.js";
 import { Tenants } from "./tenants.js";
@@ -26,6 +27,7 @@ export interface Services {
   readonly store: Store;
   readonly tenants: Tenants;
   readonly stores: Stores;
+  readonly secretStores: SecretStores;
   readonly transfers: DatabaseTransfers;
   readonly releases: Releases;
   readonly assets: AssetUploads;
@@ -57,8 +59,9 @@ export function wireServices(options: ControlOptions): Services {
   const rollouts = new Rollouts({ store, applications, tenants, images: imageCheck, runner, locks, clock });
   const { keyValues, databases } = options;
   const stores = new Stores({ store, keyValues, databases, locks, clock });
+  const secretStores = new SecretStores({ store, sealer, locks, clock });
   const transfers = new DatabaseTransfers(options.bucket, clock);
-  const releases = new Releases({ store, sealer, engine, workers, tenants, stores, log });
+  const releases = new Releases({ store, sealer, engine, workers, tenants, stores, secretStores, log });
   const removal: RemovalParts = { store, engine, workers, applications, locks };
   const assets = new AssetUploads(options.bucket, new Tokens(options.secretsKey, "static files", clock));
   const uploads = new Uploads({ ...removal, sealer, releases, assets, clock });
@@ -71,6 +74,7 @@ export function wireServices(options: ControlOptions): Services {
     store,
     tenants,
     stores,
+    secretStores,
     transfers,
     releases,
     assets,

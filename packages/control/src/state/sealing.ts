@@ -8,7 +8,7 @@ const TAG_BYTES = 16;
 /** In front of each sealed text, so that another scheme can take over one day. */
 const SCHEME = "v1.";
 
-/** Encrypts secrets for the bucket. A sealed text opens only for the script and name that it was sealed for. */
+/** Encrypts secrets for the bucket. A sealed text opens only for the owner (a Worker, a secrets store) and name that it was sealed for. */
 export class Sealer {
   readonly #key: Uint8Array;
 
@@ -19,22 +19,22 @@ export class Sealer {
     this.#key = key;
   }
 
-  seal(script: string, name: string, text: string): string {
+  seal(owner: string, name: string, text: string): string {
     const iv = randomBytes(IV_BYTES);
-    const cipher = createCipheriv(ALGORITHM, this.#key, iv).setAAD(context(script, name));
+    const cipher = createCipheriv(ALGORITHM, this.#key, iv).setAAD(context(owner, name));
     const sealed = Buffer.concat([cipher.update(text, "utf8"), cipher.final()]);
     return SCHEME + Buffer.concat([iv, cipher.getAuthTag(), sealed]).toString("base64url");
   }
 
   /** Errors: `INTERNAL` when the text was sealed with another key, or for something else. */
-  open(script: string, name: string, sealed: string): string {
+  open(owner: string, name: string, sealed: string): string {
     const bytes = Buffer.from(sealed.slice(SCHEME.length), "base64url");
     try {
       const decipher = createDecipheriv(ALGORITHM, this.#key, bytes.subarray(0, IV_BYTES), { authTagLength: TAG_BYTES });
-      decipher.setAAD(context(script, name)).setAuthTag(bytes.subarray(IV_BYTES, IV_BYTES + TAG_BYTES));
+      decipher.setAAD(context(owner, name)).setAuthTag(bytes.subarray(IV_BYTES, IV_BYTES + TAG_BYTES));
       return Buffer.concat([decipher.update(bytes.subarray(IV_BYTES + TAG_BYTES)), decipher.final()]).toString("utf8");
     } catch (error) {
-      throw new LongshoreError("INTERNAL", `Secret "${name}" of Worker "${script}" cannot be decrypted.`, {
+      throw new LongshoreError("INTERNAL", `Secret "${name}" of "${owner}" cannot be decrypted.`, {
         cause: error,
         hint: "The data directory's secrets key is not the one it was encrypted with: restore that key, or put the secret again.",
       });
@@ -42,6 +42,6 @@ export class Sealer {
   }
 }
 
-function context(script: string, name: string): Buffer {
-  return Buffer.from(JSON.stringify([script, name]));
+function context(owner: string, name: string): Buffer {
+  return Buffer.from(JSON.stringify([owner, name]));
 }

@@ -5,6 +5,7 @@ import type { Application } from "../model/application.js";
 import { SCRIPT_NAME_PATTERN, UUID_PATTERN } from "../model/ids.js";
 import type { UploadedModule } from "../model/modules.js";
 import { activeVersionId, type ScriptHead, type StoredVersion } from "../model/script-head.js";
+import type { SecretStore, StoredSecret } from "../model/secret-stores.js";
 import type { Database, KvNamespace } from "../model/stores.js";
 import { JsonObjects, type Stored } from "./json-objects.js";
 
@@ -16,6 +17,8 @@ import { JsonObjects, type Stored } from "./json-objects.js";
  * control/scripts/<script>/modules/<sha256>  immutable, shared by the script's versions
  * control/kv-namespaces/<id>                 names; the keys are in the storage process
  * control/databases/<uuid>                   likewise
+ * control/secret-stores/<id>                 names
+ * control/store-secrets/<id>/<name>          sealed values
  * control/applications/<uuid>                one head for each containers application
  * ```
  */
@@ -24,6 +27,7 @@ export class Store {
   readonly applications: JsonObjects<Application>;
   readonly kvNamespaces: JsonObjects<KvNamespace>;
   readonly databases: JsonObjects<Database>;
+  readonly secretStores: JsonObjects<SecretStore>;
   readonly #bucket: Bucket;
 
   constructor(bucket: Bucket) {
@@ -31,6 +35,7 @@ export class Store {
     this.heads = new JsonObjects(bucket, "control/script-heads/");
     this.kvNamespaces = new JsonObjects(bucket, "control/kv-namespaces/");
     this.databases = new JsonObjects(bucket, "control/databases/");
+    this.secretStores = new JsonObjects(bucket, "control/secret-stores/");
     this.applications = new JsonObjects(bucket, "control/applications/");
   }
 
@@ -50,6 +55,11 @@ export class Store {
   /** The head of every script that is not being deleted. */
   async liveHeads(): Promise<ScriptHead[]> {
     return (await this.heads.all()).filter((each) => !each.deleting);
+  }
+
+  /** A store's secrets, by name. The id must be one of 32 hex digits. */
+  storeSecrets(storeId: string): JsonObjects<StoredSecret> {
+    return new JsonObjects(this.#bucket, `control/store-secrets/${storeId}/`);
   }
 
   versions(script: string): JsonObjects<StoredVersion> {

@@ -229,6 +229,40 @@ export function wranglerSuite(release: WranglerRelease): void {
       assert.match(output, /password for pull/);
     });
 
+    test("Secrets Store: stores and secrets by every command, and a Worker that is bound to one", async () => {
+      const bound = await WranglerApp.create(harness, release, "bound");
+      await bound.write({ name: "bound" }, code("bound"));
+      const run = async (...args: string[]) => succeeded(await bound.run(["secrets-store", ...args, "--remote"], { stdin: "swordfish" }));
+      const idIn = (output: string) => /\b[0-9a-f]{32}\b/.exec(output)?.[0] ?? assert.fail(output);
+      const store = idIn((await run("store", "create", "main")).replace(/Creating.*/, ""));
+      assert.match(await run("store", "list"), /main/);
+      const created = await run("secret", "create", store, "--name", "KEY", "--scopes", "workers", "--comment", "first");
+      const secret = idIn(created.slice(created.indexOf("Created secret")));
+      assert.match(await run("secret", "get", store, "--secret-id", secret), /KEY[\s\S]*first[\s\S]*active/);
+      await run("secret", "duplicate", store, "--secret-id", secret, "--name", "COPY", "--scopes", "workers");
+      await run("secret", "update", store, "--secret-id", secret, "--value", "pike", "--comment", "second");
+      const list = await run("secret", "list", store);
+      assert.match(list, /COPY[\s\S]*KEY[\s\S]*second/);
+      assert.doesNotMatch(list, /swordfish|pike/);
+      assert.deepEqual(
+        [await harness.control.readSecret(store, "KEY"), await harness.control.readSecret(store, "COPY")],
+        ["pike", "swordfish"],
+      );
+      await bound.write({ name: "bound", secrets_store_secrets: [{ binding: "S", store_id: store, secret_name: "KEY" }] }, code("bound"));
+      succeeded(await bound.run(["deploy"]));
+      assert.deepEqual(harness.workers.binding("bound", "S"), {
+        type: "secrets_store_secret",
+        name: "S",
+        storeId: store,
+        secretName: "KEY",
+      });
+      await run("secret", "delete", store, "--secret-id", secret);
+      assert.match(failed(await bound.run(["deploy"])), /"KEY" of the store [0-9a-f]{32} is not there/);
+      await run("store", "delete", store);
+      assert.match(failed(await bound.run(["secrets-store", "store", "list", "--remote"])), /no stores/);
+      succeeded(await bound.run(["delete", "--force"]));
+    });
+
     test("custom size, observability, other limits: a second deploy finds no changes, and a limit alone moves nothing", async () => {
       const size = { vcpu: 1, memory_mib: 3072, disk_mb: 5000 };
       const observability = { observability: { enabled: true } };

@@ -1,4 +1,5 @@
 import { LongshoreError, type ModuleKind, type WorkerBinding, type WorkerModule, type WorkerTarget } from "@longshore/contract";
+import { secretBinding, secretServices } from "../secrets/secrets-config.js";
 import { calledServices, offeredSocket, type ServiceEntry, serviceBinding } from "../services/service-calls.js";
 import { storeBinding, storeServices } from "../storage/bindings-config.js";
 import { TRACE_SERVICE, traceServices } from "../traces/trace-config.js";
@@ -49,6 +50,7 @@ export function workerConfig(target: WorkerTarget, places: ConfigPlaces): Worker
   services.push(network(places.allowedNetworks), ...storeServices(target, places.storageSocket));
   const cron = cronServices(target, STORAGE_SERVICE, places.trial ?? false);
   services.push(...cron, ...calledServices(target, places.runDirectory), ...traceServices(target, places.runDirectory));
+  services.push(...secretServices(target, places.runDirectory));
   if (target.namespaces.length > 0 || cron.length > 0) {
     services.push(struct({ name: text(STORAGE_SERVICE), disk: struct({ path: text(places.storageDirectory), writable: bool(true) }) }));
   }
@@ -126,6 +128,8 @@ function bindingExpression(binding: WorkerBinding, target: WorkerTarget): Expres
       return serviceBinding(binding, target);
     case "assets":
       return assetsBinding(binding.name);
+    case "secrets_store_secret":
+      return secretBinding(binding);
     case "durable_object_namespace": {
       const className = namespaces.find(({ id }) => id === binding.namespaceId)?.className ?? binding.className;
       return struct({ name, durableObjectNamespace: text(className) });
