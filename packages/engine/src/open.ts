@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { chmodSync, chownSync, existsSync, mkdirSync, rmSync } from "node:fs";
-import { copyFile, mkdir, readdir, rename, rm } from "node:fs/promises";
+import { chmodSync, chownSync, mkdirSync, rmSync } from "node:fs";
+import { mkdir, readdir, rm } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import { join } from "node:path";
 import { LongshoreError } from "@longshore/contract";
@@ -40,6 +40,7 @@ import { DEFAULT_CAPABILITIES } from "./sandbox/oci-spec.js";
 import { runtimeCommand } from "./sandbox/runtimes.js";
 import type { SandboxHost } from "./sandbox/sandbox.js";
 import { seccompFor } from "./sandbox/seccomp.js";
+import { prepareShim } from "./sandbox/shim.js";
 import { expireSnapshots, SNAPSHOT_TTL_MS } from "./snapshot/expiry.js";
 import { Snapshots } from "./snapshot/snapshots.js";
 import { enterPrivateMountNamespace, passableName } from "./sys/mount-namespace.js";
@@ -172,7 +173,7 @@ async function buildParts(settings: EngineSettings, directories: EngineDirectori
     layersDirectory: join(directories.images, "layers"),
     exitsDirectory: directories.exits,
     logsDirectory: directories.logs,
-    busybox: directories.busybox,
+    shim: await prepareShim(directories.busybox),
     ...(await openRuntimes(settings, directories)),
     cgroups: openCgroups(`longshore-${installation}`),
     disks,
@@ -234,21 +235,12 @@ function withoutIds({ nested = [], log }: EngineSettings, reason: string): Recor
   throw new LongshoreError("UNAVAILABLE", `Containers in containers (${nested.join(", ")}) need user namespaces: ${reason}`);
 }
 
-const BUSYBOX_CANDIDATES = ["/bin/busybox", "/usr/bin/busybox"];
-
 async function prepareDirectories(directories: EngineDirectories): Promise<void> {
   for (const path of [directories.sandboxes, directories.records, directories.logs, directories.tenants, directories.runtimeState]) {
     await mkdir(path, { recursive: true, mode: 0o700 });
   }
   await mkdir(directories.exits, { recursive: true, mode: 0o700 });
   chmodSync(directories.run, 0o711);
-  const busybox = BUSYBOX_CANDIDATES.find((path) => existsSync(path));
-  if (busybox === undefined)
-    throw new LongshoreError("UNAVAILABLE", "There is no busybox on this machine.", { hint: "Install the package busybox-static." });
-  // By rename: sandboxes of an engine before this one may be running the file that is there.
-  await copyFile(busybox, `${directories.busybox}.partial`);
-  chmodSync(`${directories.busybox}.partial`, 0o755);
-  await rename(`${directories.busybox}.partial`, directories.busybox);
 }
 
 async function readTenants(directories: EngineDirectories, engine: ContainerEngine): Promise<void> {
@@ -262,7 +254,7 @@ async function readTenants(directories: EngineDirectories, engine: ContainerEngi
 /** Takes the ports that containers had, and then the sockets: a new door must not be given a port that is somebody's. */
 async function openTenants(settings: EngineSettings, directories: EngineDirectories, engine: ContainerEngine): Promise<void> {
   for (const host of engine.tenants.values()) {
-    for (const [container, port] of host.ports.readAll()) {
+    for (const [container, port] of host.ports.entries) {
       await host.openIngress(container, port).catch((error: unknown) => {
         settings.log("an ingress port is taken by another process; the container's Worker will open a new one", {
           container,

@@ -1,9 +1,9 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
+import { Journal } from "../sys/journal.js";
 import { CertificateAuthority } from "./certificate-authority.js";
 import type { Caller } from "./connection.js";
 import { type EgressRules, mergeRules } from "./rules.js";
-import { RulesStore } from "./rules-store.js";
 import { Traffic } from "./traffic.js";
 
 /** One application's outbound side: its containers' rules, and the authority that signs for the hosts they speak TLS to. Both are durable. */
@@ -11,8 +11,8 @@ export class TenantEgress {
   readonly #directory: string;
   /** Signs for the hosts that containers speak TLS to. */
   readonly authority: CertificateAuthority;
-  readonly #store: RulesStore;
-  readonly #rules: Map<string, EgressRules>;
+  /** What each container's Worker has set: an engine that is started again must not fall back to older rules. */
+  readonly #rules: Journal<EgressRules>;
   /** What its containers send and receive. */
   readonly traffic: Traffic;
   #deleted = false;
@@ -21,8 +21,7 @@ export class TenantEgress {
     this.#directory = directory;
     this.traffic = Traffic.open(join(directory, "traffic.json"));
     this.authority = authority;
-    this.#store = new RulesStore(join(directory, "rules"));
-    this.#rules = this.#store.readAll();
+    this.#rules = new Journal(join(directory, "rules.jsonl"));
   }
 
   static async open(directory: string, tenant: string): Promise<TenantEgress> {
@@ -32,7 +31,7 @@ export class TenantEgress {
   /** A container's connections as they are to be treated, from now on and as rules change. */
   caller(container: string): Caller {
     return {
-      rules: () => this.#rules.get(container),
+      rules: () => this.#rules.entries.get(container),
       leaf: (host) => this.authority.leaf(host),
       goes: (socket, way) => this.traffic.count(socket, way),
     };
@@ -40,27 +39,27 @@ export class TenantEgress {
 
   /** Takes a `PUT /egress` for a container. Durable when it returns. Errors: `INVALID_INPUT`. */
   configure(container: string, body: unknown): void {
-    const current = this.#rules.get(container);
+    const current = this.#rules.entries.get(container);
     const rules = mergeRules(current, body);
     if (JSON.stringify(rules) === JSON.stringify(current)) return;
-    this.#store.write(container, rules);
     this.#rules.set(container, rules);
   }
 
   /** The container's Worker has no more to say: it has no network from now on. */
   forget(container: string): void {
-    if (this.#rules.delete(container)) this.#store.remove(container);
+    this.#rules.delete(container);
   }
 
   /** Saves what has been counted. */
   [Symbol.dispose](): void {
+    this.#rules[Symbol.dispose]();
     if (!this.#deleted) this.traffic[Symbol.dispose]();
   }
 
   /** Removes all that is kept of the application. */
   delete(): void {
-    this.#rules.clear();
     this.#deleted = true;
+    this.#rules[Symbol.dispose]();
     this.traffic[Symbol.dispose]();
     rmSync(this.#directory, { recursive: true, force: true });
   }

@@ -1,4 +1,4 @@
-import { lstatSync, readFileSync, readlinkSync } from "node:fs";
+import { closeSync, lstatSync, openSync, readFileSync, readlinkSync, readSync } from "node:fs";
 import { isErrno } from "@longshore/contract";
 
 const MAX_LINKS = 40;
@@ -38,17 +38,36 @@ export function readInRoot(root: string, path: string): string {
   return resolved === undefined || !lstatSync(resolved).isFile() ? "" : readFileSync(resolved, "utf8");
 }
 
-/** True when the command can be run: as a path, or by name in one of `searchPath`'s directories. */
-export function executableInRoot(root: string, command: string, workingDirectory: string, searchPath: string): boolean {
+/** A program as the container sees it, and where it is on the host. */
+export interface ProgramFile {
+  readonly path: string;
+  readonly onHost: string;
+}
+
+/** The file of a command that can be run: given as a path, or by name in one of `searchPath`'s directories. */
+export function programInRoot(root: string, command: string, workingDirectory: string, searchPath: string): ProgramFile | undefined {
   const candidates = command.includes("/")
     ? [command.startsWith("/") ? command : `${workingDirectory}/${command}`]
     : searchPath.split(":").map((directory) => `${directory || workingDirectory}/${command}`);
-  return candidates.some((candidate) => {
-    const resolved = resolveInRoot(root, candidate);
-    if (resolved === undefined) return false;
-    const status = lstatSync(resolved);
-    return status.isFile() && (status.mode & 0o111) !== 0;
-  });
+  for (const path of candidates) {
+    const onHost = resolveInRoot(root, path);
+    if (onHost === undefined) continue;
+    const status = lstatSync(onHost);
+    if (status.isFile() && (status.mode & 0o111) !== 0) return { path, onHost };
+  }
+  return undefined;
+}
+
+/** True if the kernel runs the file itself, as a binary or by the interpreter that it names; what else is executable only shells run. */
+export function runsByItself({ onHost }: ProgramFile): boolean {
+  const fd = openSync(onHost, "r");
+  try {
+    const begin = Buffer.alloc(4);
+    const begun = begin.toString("latin1", 0, readSync(fd, begin));
+    return begun === "\x7fELF" || begun.startsWith("#!");
+  } finally {
+    closeSync(fd);
+  }
 }
 
 function linkTarget(path: string): string | "missing" | undefined {

@@ -4,7 +4,7 @@ import { LongshoreError } from "@longshore/contract";
 import type { NetworkNamespace } from "../network/namespace.js";
 import { isInit, type LateCommand, NEVER_TOLD } from "../sandbox/late-command.js";
 import { alarm } from "../sys/alarm.js";
-import { firstChild, isAlive, signalProcess } from "../sys/process.js";
+import { firstChild, signalProcess } from "../sys/process.js";
 import type { InstanceRecord } from "./record.js";
 import { type InstanceEvent, nextStatus } from "./state.js";
 
@@ -26,7 +26,6 @@ export interface InstanceSandbox {
   launch?(command: LateCommand): void;
 }
 
-const CHILD_RETRY_MS = 2;
 /** Applications that open no port get their quota after this time, and count as running. */
 const BOOST_MS = 20_000;
 /** The first request is part of the start: it has the processor to itself, and its bytes do not wait for the quota to be written. */
@@ -96,7 +95,8 @@ export class Instance {
     }
     this.record.startedAt = new Date().toISOString();
     this.#move("start");
-    this.#sandbox.launch({ argv: this.record.argv, environment: this.record.environment });
+    const { argv, environment, executable } = this.record;
+    this.#sandbox.launch({ argv, environment, executable });
     this.#keepDeadlines();
     this.#boostFor(BOOST_MS);
   }
@@ -234,17 +234,11 @@ export class Instance {
     this.#resolveExited(exit);
   }
 
-  /**
-   * The program is the shim's child, unless it is an init (sandbox/late-command.ts); a kill is for all. In the millisecond before there is a child
-   * the signal has to wait: the kernel would drop it.
-   */
+  /** The program is the shim's child, unless it is an init (sandbox/late-command.ts); a kill is for all. */
   #deliver(signal: NodeJS.Signals | number): boolean {
     if (signal === "SIGKILL" || signal === constants.signals.SIGKILL) return signalProcess(this.record.process, "SIGKILL");
     const program = isInit(this.record.argv) ? this.record.process : firstChild(this.record.process);
-    if (program !== undefined) return signalProcess(program, signal);
-    if (!this.live || !isAlive(this.record.process)) return false;
-    setTimeout(() => this.#deliver(signal), CHILD_RETRY_MS).unref();
-    return true;
+    return program !== undefined && signalProcess(program, signal);
   }
 
   /** Of a process that was started, by this engine or by one before. */

@@ -1,5 +1,5 @@
 import { type ContainerClass, LongshoreError } from "@longshore/contract";
-import { executableInRoot } from "../image/root.js";
+import { type ProgramFile, programInRoot, runsByItself } from "../image/root.js";
 import type { OwnRun } from "../own/run.js";
 import type { Sandbox } from "../sandbox/sandbox.js";
 import type { RestoreRequest } from "../snapshot/restore-request.js";
@@ -54,8 +54,8 @@ export function newRecord(owner: InstanceOwner, sandbox: Sandbox, request: Creat
     ...(request.own === undefined ? {} : { own: request.own }),
     status: "created",
   };
-  requireExecutable(sandbox, record);
-  return { ...record, ...termsOf(request) };
+  const program = requireProgram(sandbox, record);
+  return { ...record, ...(runsByItself(program) ? { executable: program.path } : {}), ...termsOf(request) };
 }
 
 function environmentOf(
@@ -73,10 +73,11 @@ function environmentOf(
   return instanceEnvironment({ ...common, containerClass, instanceId: sandbox.id, durableObjectId });
 }
 
-function requireExecutable(sandbox: Sandbox, { argv: [program], environment, image }: InstanceRecord): void {
+function requireProgram(sandbox: Sandbox, { argv: [program], environment, image }: InstanceRecord): ProgramFile {
   const hint = "Correct ENTRYPOINT or CMD in the Dockerfile, or `entrypoint` in the Container class, and deploy again.";
   if (program === undefined) throw new LongshoreError("INVALID_INPUT", `The image ${image} has no ENTRYPOINT and no CMD.`, { hint });
   const { workingDirectory } = sandbox.image.config;
-  if (executableInRoot(`/proc/${sandbox.process.pid}/root`, program, workingDirectory, environment.PATH ?? "")) return;
+  const found = programInRoot(`/proc/${sandbox.process.pid}/root`, program, workingDirectory, environment.PATH ?? "");
+  if (found !== undefined) return found;
   throw new LongshoreError("INVALID_INPUT", `The entrypoint "${program}" is not an executable file in the image ${image}.`, { hint });
 }

@@ -26,6 +26,8 @@ export interface InstanceRecord extends Terms {
   /** Command and environment, as they were asked for; given to the sandbox at start. */
   readonly argv: readonly string[];
   environment: Readonly<Record<string, string>>;
+  /** The program's file in the container, where it is one that the kernel runs. */
+  readonly executable?: string;
   /** What whoever made it wrote on it, to find it by. */
   readonly labels?: Readonly<Record<string, string>>;
   readonly process: ProcessIdentity;

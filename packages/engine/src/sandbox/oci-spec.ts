@@ -2,7 +2,7 @@ import type { InstanceSize } from "@longshore/contract";
 import type { Identity } from "../image/user.js";
 import type { Grant } from "./grants.js";
 import type { IdRange } from "./id-ranges.js";
-import { NEVER_TOLD } from "./late-command.js";
+import { SHIM_SCRIPT } from "./late-command.js";
 import type { Bind } from "./root-filesystem.js";
 
 /** What an unprivileged service may do: the set that Docker gives by default. */
@@ -58,8 +58,8 @@ export interface SpecInput {
   readonly grant: Grant | undefined;
 }
 
-/** The shim waits for one line on its fifo, then runs the command that was written meanwhile as its child: environment and arguments arrive late. */
-const SHIM_COMMAND = ["/.longshore/busybox", "sh", "-c", `read -r _ </.longshore/f || exit ${NEVER_TOLD}; . /.longshore/go`];
+/** Waits to be told the command: environment and arguments arrive late (late-command.ts). */
+const SHIM_COMMAND = ["/.longshore/busybox", "sh", "-c", SHIM_SCRIPT];
 
 /**
  * The OCI runtime configuration of a sandbox. CPU has no quota yet: it is applied when the application answers (cgroup/cgroup.ts), so that

@@ -15,10 +15,11 @@ import { identify, type ProcessIdentity, signalProcess } from "../sys/process.js
 import { type Console, createUnderConmon, type RuntimeCommand, runtime } from "./conmon.js";
 import { asksForFuse, type Grants } from "./grants.js";
 import type { IdRanges } from "./id-ranges.js";
-import { type LateCommand, lateScript } from "./late-command.js";
+import { type LateCommand, lateScripts, SHIM_FILES } from "./late-command.js";
 import { ociSpec } from "./oci-spec.js";
 import { mountFileSystem, NOTHING_RESTORED, type Restored, releaseFileSystem } from "./root-filesystem.js";
 import { rememberRuntime, runtimeOf } from "./runtimes.js";
+import type { Shim } from "./shim.js";
 
 /** What every sandbox of a host shares. */
 export interface SandboxHost {
@@ -30,8 +31,7 @@ export interface SandboxHost {
   readonly exitsDirectory: string;
   /** A file per sandbox with its output; stays when the sandbox is removed. */
   readonly logsDirectory: string;
-  /** A statically linked busybox, on the file system of `directory` (it is hard-linked). */
-  readonly busybox: string;
+  readonly shim: Shim;
   readonly runtime: RuntimeCommand;
   /** For applications that have another, by their names. */
   readonly runtimes?: ReadonlyMap<string, RuntimeCommand>;
@@ -116,10 +116,10 @@ async function assemble(
   await mkdir(directory, { mode: 0o711 });
   rememberRuntime(directory, host.runtime);
   await mkdir(shim, { mode: 0o755 });
-  makeFifo(join(shim, "f"), 0o644);
+  makeFifo(join(shim, SHIM_FILES.pipe), 0o644);
   // To be filled at the launch: a file that is there is faster to write.
-  await writeFile(join(shim, "go"), "", { mode: 0o644 });
-  await link(host.busybox, join(shim, "busybox"));
+  await writeFile(join(shim, SHIM_FILES.command), "", { mode: 0o644 });
+  await link(host.shim.file, join(shim, "busybox"));
   const grant = host.grants?.always;
   const ids = await host.ids?.take(id, grant?.idRanges);
   const { disks, layersDirectory } = host;
@@ -163,7 +163,7 @@ async function assemble(
     const network = NetworkNamespace.ofProcess(pid);
     await host.egress?.connect(id, pid);
     await runtime(host.runtime, ["start", id]);
-    const fifo = await openOnceRead(join(shim, "f"));
+    const fifo = await openOnceRead(join(shim, SHIM_FILES.pipe));
     const process = identify(pid);
     if (process === undefined) throw new LongshoreError("INTERNAL", `The sandbox ${id} ended before it was used.`);
     return {
@@ -174,7 +174,8 @@ async function assemble(
       process,
       network,
       place,
-      launch: (command) => launch(shim, fifo, command),
+      launch: ({ executable, ...command }) =>
+        launch(shim, fifo, { ...command, executable: host.shim.namesPrograms ? executable : undefined }),
       abandon() {
         closeSync(fifo);
         network[Symbol.dispose]();
@@ -213,7 +214,9 @@ async function openOnceRead(fifo: string): Promise<number> {
 }
 
 function launch(shim: string, fifo: number, command: LateCommand): void {
-  writeFileSync(join(shim, "go"), lateScript(command));
+  const scripts = lateScripts(command);
+  if (scripts.init !== undefined) writeFileSync(join(shim, SHIM_FILES.init), scripts.init, { mode: 0o644 });
+  writeFileSync(join(shim, SHIM_FILES.command), scripts.command);
   writeSync(fifo, "\n");
   closeSync(fifo);
 }

@@ -9,7 +9,7 @@ import type { Instance } from "../instance/instance.js";
 import { LAST_LINES, tailLog } from "../log/tail.js";
 import { Ingress } from "../network/ingress.js";
 import { SpareDoors } from "../network/spare-doors.js";
-import { IngressPorts } from "./ingress-ports.js";
+import { Journal } from "../sys/journal.js";
 
 /** One application's containers, their ingress ports, and the socket that its workerd talks to. */
 export class TenantHost implements AsyncDisposable {
@@ -22,7 +22,11 @@ export class TenantHost implements AsyncDisposable {
   readonly failures = new Map<string, LongshoreError>();
   readonly ingresses = new Map<string, Ingress>();
   readonly egress: TenantEgress;
-  readonly ports: IngressPorts;
+  /**
+   * Which loopback port is the door of which container: workerd remembers it for as long as it lives, so an engine that starts again must listen
+   * there again.
+   */
+  readonly ports: Journal<number>;
   readonly #directories: EngineDirectories;
   readonly #starting = new Map<string, ContainerClass>();
   readonly #doors = new SpareDoors();
@@ -31,13 +35,17 @@ export class TenantHost implements AsyncDisposable {
 
   constructor(directories: EngineDirectories, config: Tenant, egress: TenantEgress) {
     this.#directories = directories;
-    this.ports = new IngressPorts(join(directories.tenants, `${config.id}.ports`));
+    this.ports = new Journal(TenantHost.#portsFile(directories, config.id));
     this.egress = egress;
     this.config = config;
   }
 
   static file(directories: EngineDirectories, id: string): string {
     return join(directories.tenants, `${id}.json`);
+  }
+
+  static #portsFile(directories: EngineDirectories, id: string): string {
+    return join(directories.tenants, `${id}.doors`);
   }
 
   static read(file: string): Tenant {
@@ -92,7 +100,7 @@ export class TenantHost implements AsyncDisposable {
     if (ingress === undefined) return false;
     this.ingresses.delete(name);
     this.egress.forget(name);
-    this.ports.remove(name);
+    this.ports.delete(name);
     await ingress[Symbol.asyncDispose]();
     return true;
   }
@@ -123,6 +131,7 @@ export class TenantHost implements AsyncDisposable {
     this.#server?.close();
     this.#server?.closeAllConnections();
     await Promise.all([this.#doors, ...this.ingresses.values()].map((door) => door[Symbol.asyncDispose]()));
+    this.ports[Symbol.dispose]();
     await rm(this.#directories.tenantSocket(this.config.id), { force: true });
   }
 
@@ -130,7 +139,7 @@ export class TenantHost implements AsyncDisposable {
   async delete(): Promise<void> {
     await this[Symbol.asyncDispose]();
     await this.#saving;
-    await this.ports.removeAll();
+    await rm(TenantHost.#portsFile(this.#directories, this.config.id), { force: true });
     await rm(TenantHost.file(this.#directories, this.config.id), { force: true });
     this.egress.delete();
   }

@@ -10,6 +10,7 @@ import { IdRanges } from "../sandbox/id-ranges.js";
 import { DEFAULT_CAPABILITIES } from "../sandbox/oci-spec.js";
 import type { SandboxHost } from "../sandbox/sandbox.js";
 import { seccompFor } from "../sandbox/seccomp.js";
+import { prepareShim } from "../sandbox/shim.js";
 import { enterPrivateMountNamespace, passableName } from "../sys/mount-namespace.js";
 
 const APPLETS = [
@@ -52,7 +53,6 @@ export async function fixture(): Promise<Fixture> {
     await mkdir(join(directory, path), { recursive: true });
   }
   await copyFile("/bin/busybox", join(layer, "bin/busybox"));
-  await copyFile("/bin/busybox", join(directory, "busybox"));
   for (const applet of APPLETS) await symlink("busybox", join(layer, "bin", applet));
   await writeFile(join(layer, "etc/passwd"), "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000:app:/home/app:/bin/sh\n");
   await writeFile(join(layer, "etc/group"), "root:x:0:\napp:x:1000:\n");
@@ -70,7 +70,7 @@ export async function fixture(): Promise<Fixture> {
       layersDirectory: layers,
       exitsDirectory: join(directory, "exits"),
       logsDirectory: join(directory, "logs"),
-      busybox: join(directory, "busybox"),
+      shim: await prepareShim(join(directory, "busybox")),
       runtime: {
         program: "/usr/bin/crun",
         options: [`--root=${join(directory, "runtime")}`, "--cgroup-manager=cgroupfs"],
