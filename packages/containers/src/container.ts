@@ -1,16 +1,17 @@
-import { DurableObject } from "cloudflare:workers";
 import { ActivityTracker } from "./activity.js";
 import { AlarmClock } from "./alarm-clock.js";
+import { ContainerFields, containerOf } from "./container-fields.js";
 import { durationMs } from "./duration.js";
 import { Forwarder } from "./forward.js";
 import { LaterWrites } from "./later-writes.js";
 import { Lifecycle } from "./lifecycle.js";
 import { MemoryRestarts } from "./out-of-memory.js";
+import { OutboundContainer, outboundOf } from "./outbound/outbound-container.js";
 import { Schedules } from "./schedules.js";
 import { signalNumber } from "./signals.js";
 import { startAndWait, startOnly, waitOnPort } from "./start.js";
 import { StateStore } from "./state-store.js";
-import { requestAndPort, targetPort } from "./target.js";
+import { type RequestInitWithPort, requestAndPort, targetPort } from "./target.js";
 import type {
   CancellationOptions,
   ContainerOptions,
@@ -19,10 +20,8 @@ import type {
   Schedule,
   Signal,
   SignalInteger,
-  SleepMode,
   StartAndWaitForPortsOptions,
   State,
-  StopParams,
   WaitOptions,
 } from "./types.js";
 
@@ -38,30 +37,7 @@ const HARD_TIMEOUT = "LONGSHORE_HARD_TIMEOUT_MS";
  *   sleepAfter = "5m";
  * }
  */
-export class Container<Env = Cloudflare.Env> extends DurableObject<Env> {
-  /** The port that `fetch` and `containerFetch` use when they are told no other. */
-  defaultPort?: number;
-  /** The ports that `startAndWaitForPorts` waits for when it is told no others. */
-  requiredPorts?: number[];
-  /** How long the container may be idle before it is stopped: seconds, or `"30s"`, `"5m"`, `"1h"`. */
-  sleepAfter: string | number = "10m";
-  /**
-   * What becomes of an idle container: `"stop"` ends its process; `"freeze"` keeps the process with its memory, without a share of the CPU, until the
-   * next request comes, which finds it as it was.
-   */
-  sleepMode: SleepMode = "stop";
-  /** Variables that each start gets. */
-  envVars: Record<string, string> = {};
-  /** The command in place of the image's own. */
-  entrypoint?: string[];
-  /** Whether the program may reach the internet. */
-  enableInternet = true;
-  /** The container is killed this many milliseconds after each start, whatever it does. */
-  hardTimeout?: number;
-  labels: Record<string, string> = {};
-  /** Host and path of the request that finds out whether a port answers. Any answer will do. */
-  pingEndpoint = "ping";
-
+export class Container<Env = Cloudflare.Env> extends OutboundContainer<Env> {
   #store: StateStore;
   #alarms: AlarmClock;
   #schedules: Schedules;
@@ -72,25 +48,27 @@ export class Container<Env = Cloudflare.Env> extends DurableObject<Env> {
 
   constructor(ctx: DurableObjectState, env: Env, options: ContainerOptions = {}) {
     super(ctx, env);
-    const { container, storage } = ctx;
-    if (container === undefined) {
-      throw new Error(
-        `The Durable Object class ${new.target.name} has no container: name it as "class_name" under "containers" in the Wrangler configuration.`,
-      );
-    }
+    const { storage } = ctx;
+    const container = containerOf(ctx, new.target.name);
+    const outbound = outboundOf(this);
     const later = new LaterWrites();
     this.#store = new StateStore(ctx, later);
     this.#alarms = new AlarmClock(storage, later);
     this.#schedules = new Schedules(storage, this.#alarms);
-    const hasStartHook = () => this.onStart !== Container.prototype.onStart;
+    const { onStart, containerStarted } = ContainerFields.prototype;
+    const hasStartHook = () => this.onStart !== onStart || this.containerStarted !== containerStarted;
     this.#lifecycle = new Lifecycle(ctx, container, this.#store, {
       startOptions: (given) => this.#startOptions(given),
+      beforeStart: (given) => outbound.beforeStart(given.enableInternet ?? this.enableInternet),
       hasStartHook,
       onStart: () => this.onStart(),
       onStop: (params) => this.onStop(params),
       onError: (error) => this.onError(error),
       began: () => this.#activity.began(),
-      ended: () => this.#activity.ended(),
+      ended: () => {
+        outbound.ended();
+        this.#activity.ended();
+      },
       killed: (run) => ctx.waitUntil(this.#restarts.after(run)),
       // A new object asks the engine and takes the running container over.
       lost: () => this.#activity.whenIdle(() => ctx.abort("Contact with the container engine was lost; the container is taken over anew.")),
@@ -104,24 +82,9 @@ export class Container<Env = Cloudflare.Env> extends DurableObject<Env> {
       hold: (ms) => ctx.waitUntil(container.setInactivityTimeout(ms)),
     });
     this.#forwarder = new Forwarder(this.#lifecycle, this.#activity, { pingEndpoint: () => this.pingEndpoint, hasStartHook });
-    const { id: _, ...fields } = options;
-    Object.assign(this, fields);
-  }
-
-  /** Called once after each start, when the container is ready and before it gets its first request. */
-  onStart(): void | Promise<void> {
-    return undefined;
-  }
-
-  /** Called after the process has ended. */
-  onStop(_params: StopParams): void | Promise<void> {
-    return undefined;
-  }
-
-  /** Called when the container cannot be started or does not get ready. The caller gets the error whatever this does. */
-  onError(error: unknown): unknown {
-    console.error("Container error:", error);
-    throw error;
+    this.#use(options);
+    // When the subclass's fields are there, and before the first event is.
+    queueMicrotask(() => this.#constructed(ctx, container.running));
   }
 
   /** Called when the container has been idle for `sleepAfter`. If this does not stop it, it is called again after as long. */
@@ -143,9 +106,14 @@ export class Container<Env = Cloudflare.Env> extends DurableObject<Env> {
   }
 
   /** Sends a request to the container, without a detour through an overridden `fetch`. */
-  containerFetch(request: Request, port?: number): Promise<Response>;
+  containerFetch(request: Request, port?: number | RequestInitWithPort): Promise<Response>;
   containerFetch(url: string | URL, init?: RequestInit, port?: number): Promise<Response>;
-  async containerFetch(requestOrUrl: Request | string | URL, portOrInit?: number | RequestInit, portParam?: number): Promise<Response> {
+  containerFetch(requestOrUrl: Request | string | URL, portOrInit?: number | RequestInitWithPort, portParam?: number): Promise<Response>;
+  async containerFetch(
+    requestOrUrl: Request | string | URL,
+    portOrInit?: number | RequestInitWithPort,
+    portParam?: number,
+  ): Promise<Response> {
     const { request, port } = requestAndPort(requestOrUrl, portOrInit, portParam, this.defaultPort);
     return this.#forwarder.fetch(request, port, false);
   }
@@ -232,6 +200,15 @@ export class Container<Env = Cloudflare.Env> extends DurableObject<Env> {
     await this.#activity.woken();
   }
 
+  #constructed(ctx: DurableObjectState, running: boolean): void {
+    if (this.getOptions !== ContainerFields.prototype.getOptions) this.#use(this.getOptions());
+    if (running) outboundOf(this).resume((work) => ctx.blockConcurrencyWhile(work));
+  }
+
+  #use({ id: _, ...fields }: ContainerOptions): void {
+    Object.assign(this, fields);
+  }
+
   async #inUse<T>(work: () => Promise<T>): Promise<T> {
     this.#activity.begin();
     try {
@@ -243,12 +220,12 @@ export class Container<Env = Cloudflare.Env> extends DurableObject<Env> {
 
   #startOptions(given: ContainerStartConfigOptions): ContainerStartOptions {
     const entrypoint = given.entrypoint ?? this.entrypoint;
-    const labels = given.labels ?? this.labels;
+    const labels = given.labels ?? this.labels ?? {};
     const hardTimeout = given.hardTimeout ?? this.hardTimeout;
     return {
       // A variable for the engine, which keeps it to itself: the runtime does not pass its own option on.
       env: { ...(given.envVars ?? this.envVars), ...(hardTimeout === undefined ? {} : { [HARD_TIMEOUT]: String(hardTimeout) }) },
-      enableInternet: given.enableInternet ?? this.enableInternet,
+      enableInternet: given.enableInternet ?? this.enableInternet ?? false,
       ...(entrypoint === undefined ? {} : { entrypoint }),
       ...(Object.keys(labels).length === 0 ? {} : { labels }),
     } as ContainerStartOptions;

@@ -11,6 +11,8 @@ type ContainerHandle = NonNullable<DurableObjectState["container"]>;
 export interface LifecycleHost {
   /** The options of a start: those given, over the class's own. */
   startOptions(given: ContainerStartConfigOptions): ContainerStartOptions;
+  /** What has to be done before a start; `undefined`, at once, if nothing has. The process is not started if it rejects. */
+  beforeStart(given: ContainerStartConfigOptions): Promise<void> | undefined;
   /** False if `onStart` is the empty default. */
   hasStartHook(): boolean;
   onStart(): void | Promise<void>;
@@ -48,6 +50,8 @@ const SIGSTOP = 19;
 export class Lifecycle {
   /** The present life; `undefined` while no process runs. */
   run: Run | undefined;
+  /** A start that waits for what has to be done before it. */
+  #beginning: Promise<Run> | undefined;
   #stopHook: Promise<void> = Promise.resolve();
 
   constructor(
@@ -117,6 +121,7 @@ export class Lifecycle {
 
   /** Sends a signal to the process, if one runs. Does not wait for its end. */
   async signal(signo: number): Promise<void> {
+    await this.#begun();
     await this.noteMissedExit();
     const { run } = this;
     if (run === undefined || !this.container.running) return;
@@ -133,6 +138,7 @@ export class Lifecycle {
 
   /** Kills the process and waits until it is gone and `onStop` has run. */
   async destroy(): Promise<void> {
+    await this.#begun();
     const { run } = this;
     if (run !== undefined) {
       run.signalledAt ??= Date.now();
@@ -169,7 +175,19 @@ export class Lifecycle {
     }
   }
 
-  #begin(given: ContainerStartConfigOptions): Run {
+  #begin(given: ContainerStartConfigOptions): Run | Promise<Run> {
+    if (this.#beginning !== undefined) return this.#beginning;
+    const before = this.container.running ? undefined : this.host.beforeStart(given);
+    if (before === undefined) return this.#run(given);
+    this.#beginning = before
+      .then(() => this.#run(given))
+      .finally(() => {
+        this.#beginning = undefined;
+      });
+    return this.#beginning;
+  }
+
+  #run(given: ContainerStartConfigOptions): Run {
     this.ctx.waitUntil(this.noteMissedExit());
     if (this.container.running) {
       this.run = this.#watch(new Run(this.container, true));
@@ -183,6 +201,11 @@ export class Lifecycle {
     this.store.set("running");
     this.host.began();
     return this.run;
+  }
+
+  /** A start that is under way is one that can be stopped. */
+  async #begun(): Promise<void> {
+    await this.#beginning?.catch(() => undefined);
   }
 
   #watch(run: Run): Run {

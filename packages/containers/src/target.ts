@@ -7,10 +7,12 @@ export function targetPort(request: Request, defaultPort: number | undefined): n
   return checked(/^\d+$/.test(chosen) ? Number(chosen) : Number.NaN);
 }
 
+export type RequestInitWithPort = RequestInit & { port?: number };
+
 /** The request and the port of a `containerFetch` call in any of its forms, `containerFetch(request, { port })` among them. */
 export function requestAndPort(
   requestOrUrl: Request | string | URL,
-  portOrInit: number | (RequestInit & { port?: number }) | undefined,
+  portOrInit: number | RequestInitWithPort | undefined,
   port: number | undefined,
   defaultPort: number | undefined,
 ): { request: Request; port: number } {
@@ -20,7 +22,8 @@ export function requestAndPort(
 
 function asRequest(requestOrUrl: Request | string | URL, init?: RequestInit): Request {
   if (requestOrUrl instanceof Request) return requestOrUrl;
-  return new Request(requestOrUrl, init);
+  // A path alone is one of the container's: it has no other host.
+  return new Request(new URL(requestOrUrl, "http://container/"), init);
 }
 
 function checked(port: number | undefined): number {

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { ProcessContainer, type ProgramImage } from "./process-container.js";
-import { type SidecarOptions, SidecarPort } from "./sidecar-port.js";
+import { type EgressSettings, type SidecarOptions, SidecarPort } from "./sidecar-port.js";
 
 export interface TestEngineOptions extends SidecarOptions {
   readonly socketPath: string;
@@ -49,6 +49,15 @@ export class TestEngine {
   /** The containers that run now. */
   running(): ProcessContainer[] {
     return [...this.containers.values()].filter((container) => container.status === "running");
+  }
+
+  /** What workerd has said of the container's outbound traffic. */
+  egressOf(container: ProcessContainer): EgressSettings | undefined {
+    return this.#sidecars.get(`${container.name}-proxy`)?.egress;
+  }
+
+  egressPuts(container: ProcessContainer): number {
+    return this.#sidecars.get(`${container.name}-proxy`)?.egressPuts ?? 0;
   }
 
   /** Breaks the connections on which exits are waited for, as a restart of the engine would. */

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { text } from "node:stream/consumers";
 import type { Refusal } from "./docker-engine.js";
 import type { ProcessContainer } from "./process-container.js";
 
@@ -17,8 +18,17 @@ export interface SidecarOptions {
 
 const RETRY_MS = 5;
 
+/** What workerd says with `PUT /egress`. */
+export interface EgressSettings {
+  readonly port: number;
+  readonly internet?: { readonly enabled: boolean };
+}
+
 /** The "sidecar" of one container: the port that workerd sends `CONNECT` to, and the egress settings that it puts there. */
 export class SidecarPort {
+  /** As it was put last. */
+  egress: EgressSettings | undefined;
+  egressPuts = 0;
   #server: Server;
   #open = new Set<Duplex>();
 
@@ -27,8 +37,12 @@ export class SidecarPort {
     private readonly refusal: () => Refusal | undefined,
     private readonly options: SidecarOptions,
   ) {
-    this.#server = createServer((request, response) => {
-      request.resume();
+    this.#server = createServer(async (request, response) => {
+      const body = await text(request);
+      if (request.url === "/egress") {
+        this.egress = { ...this.egress, ...(JSON.parse(body) as EgressSettings) };
+        this.egressPuts++;
+      }
       response.end(request.url === "/ca" ? "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n" : "");
     });
     this.#server.on("connect", (request: IncomingMessage, socket: Socket, head: Buffer) => {
@@ -112,8 +126,8 @@ function join(client: Socket, upstream: Socket, head: Buffer): void {
 }
 
 function answer(socket: Socket, status: string, body?: object): void {
-  const text = body === undefined ? "" : JSON.stringify(body);
+  const json = body === undefined ? "" : JSON.stringify(body);
   socket.end(
-    `HTTP/1.1 ${status}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(text)}\r\nconnection: close\r\n\r\n${text}`,
+    `HTTP/1.1 ${status}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(json)}\r\nconnection: close\r\n\r\n${json}`,
   );
 }

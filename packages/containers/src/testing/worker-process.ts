@@ -19,6 +19,8 @@ export interface WorkerProcessOptions {
   /** Where Durable Objects keep their storage; a temporary directory that is removed at the end when left out. */
   readonly storage?: string;
   readonly autogates?: readonly string[];
+  /** Where everything goes that the Worker fetches: `host:port`. */
+  readonly internet?: string;
 }
 
 const require = createRequire(import.meta.url);
@@ -118,9 +120,11 @@ function configText(options: WorkerProcessOptions, storage: string, directory: s
         `(className = ${text(name)}, uniqueKey = ${text(`key-${name}`)}, enableSql = true, container = (imageName = ${text(image)}))`,
     )
     .join(",\n      ");
+  const internet =
+    options.internet === undefined ? "" : `, (name = "internet", external = (address = ${text(options.internet)}, http = ()))`;
   return `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
-  services = [ (name = "main", worker = .main), (name = "storage", disk = (path = ${text(storage)}, writable = true)) ],
+  services = [ (name = "main", worker = .main), (name = "storage", disk = (path = ${text(storage)}, writable = true))${internet} ],
   sockets = [ (name = "http", address = "127.0.0.1:0", http = (), service = "main") ],
   autogates = [${(options.autogates ?? []).map(text).join(", ")}]
 );
