@@ -38,4 +38,4 @@ export type {
   WorkerModule,
   WorkerVersion,
 } from "./worker-version.js";
-export type { ReadAccountSecret, TrafficGate, WorkerHost, WorkerTarget, WorkerUpstream } from "./workers.js";
+export type { ReadAccountSecret, TrafficGate, TrafficHold, WorkerHost, WorkerTarget, WorkerUpstream } from "./workers.js";

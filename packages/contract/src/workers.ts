@@ -45,8 +45,14 @@ export interface WorkerUpstream {
 /** The edge's promise to whoever replaces a process or a container: nobody is served meanwhile, and nobody is turned away. */
 export interface TrafficGate {
   /**
-   * Holds new requests of the script, and waits until those under way are done (WebSockets do not count) or `drainMs` has passed.
+   * Holds new requests of these scripts at a moment when none of theirs is under way. What takes long – a stream, an upload, a WebSocket – is waited for
+   * up to `drainMs`, and meanwhile new requests are served: they are held only while short ones end. With 0 it waits for nothing.
    * Disposing lets the held ones go on.
    */
-  hold(script: string, drainMs: number): Promise<AsyncDisposable>;
+  hold(scripts: readonly string[], drainMs: number): Promise<TrafficHold>;
+}
+
+export interface TrafficHold extends AsyncDisposable {
+  /** Ends what is still under way: its time is up. */
+  cut(): void;
 }

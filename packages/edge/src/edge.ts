@@ -1,7 +1,8 @@
 import { createServer, type IncomingMessage, type Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import type { TrafficGate, WorkerUpstream } from "@longshore/contract";
+import type { TrafficGate, TrafficHold, WorkerUpstream } from "@longshore/contract";
+import { holdQuiet } from "./drain.js";
 import { conduct, type Exchange } from "./exchange.js";
 import { forward } from "./forward.js";
 import { forwardBody } from "./forward-body.js";
@@ -75,8 +76,11 @@ class HttpEdge implements Edge {
     );
   }
 
-  hold(script: string, drainMs: number): Promise<AsyncDisposable> {
-    return this.#lane(script).hold(drainMs);
+  hold(scripts: readonly string[], drainMs: number): Promise<TrafficHold> {
+    return holdQuiet(
+      scripts.map((script) => this.#lane(script)),
+      drainMs,
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -134,7 +138,8 @@ class HttpEdge implements Edge {
     const attempt = (socketPath: string) => {
       const { pool, signal } = lane.connections(socketPath);
       if (protocol.toLowerCase() === "websocket") {
-        return upgrade(socketPath, { path: address.path, headers, protocol, ray, socket, head, response }, signal);
+        const changed = (upstream: Socket) => lane.enterTunnel(upstream);
+        return upgrade(socketPath, { path: address.path, headers, protocol, ray, socket, head, response, changed }, signal);
       }
       // Any other protocol (h2c) may be ignored, and workerd speaks none: it is a request like others then, the last on its connection.
       return forward(pool, { method: "GET", path: address.path, headers, ray }, response);

@@ -41,7 +41,7 @@ export async function testPlatform(options: Partial<EdgeOptions> = {}): Promise<
     dataDirectory: join(directory, "data"),
     runDirectory: join(directory, "run"),
     readModule: async (key) => code.get(key) ?? Buffer.alloc(0),
-    beforeStop: async (script) => (await wired.edge?.hold(script, 2000)) ?? { [Symbol.asyncDispose]: async () => undefined },
+    beforeStop: async (script) => (await wired.edge?.hold([script], 2000)) ?? { [Symbol.asyncDispose]: async () => undefined },
     stopGraceMs: 300,
     log: () => undefined,
   });

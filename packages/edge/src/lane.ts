@@ -1,4 +1,5 @@
 import { setMaxListeners } from "node:events";
+import type { Socket } from "node:net";
 import type { WorkerUpstream } from "@longshore/contract";
 import { type buildConnector, Pool } from "undici";
 import { connectReader } from "./reading.js";
@@ -20,10 +21,13 @@ export class Lane {
   readonly script: string;
   readonly #upstream: WorkerUpstream;
   #holds = 0;
-  #underWay = 0;
+  /** When each request that is with workerd went there. */
+  readonly #underWay = new Set<{ readonly since: number }>();
+  /** Connections that have changed protocols. */
+  readonly #tunnels = new Set<Socket>();
   /** Wakes on every event that can let a waiting request go on. */
   readonly #waiting = new Set<() => void>();
-  readonly #draining = new Set<() => void>();
+  readonly #looking = new Set<() => void>();
   #connections: Connections | undefined;
   #generation = 0;
 
@@ -43,29 +47,77 @@ export class Lane {
 
   /** A request goes to workerd. The returned function says that it is done; calling it again does nothing. */
   enter(): () => void {
-    this.#underWay++;
-    let inside = true;
+    const passage = { since: performance.now() };
+    this.#underWay.add(passage);
     return () => {
-      if (!inside) return;
-      inside = false;
-      this.#underWay--;
-      if (this.#underWay === 0) for (const drained of this.#draining) drained();
+      if (this.#underWay.delete(passage)) this.#left();
     };
   }
 
-  /** See `TrafficGate.hold`. */
-  async hold(drainMs: number): Promise<AsyncDisposable> {
+  /** A connection to workerd has changed protocols: it counts as under way until it is closed. */
+  enterTunnel(upstream: Socket): void {
+    this.#tunnels.add(upstream);
+    upstream.once("close", () => {
+      this.#tunnels.delete(upstream);
+      this.#left();
+    });
+  }
+
+  /** Whether something has been under way for longer than `ms`, or has no end of its own. */
+  isBusyFor(ms: number): boolean {
+    if (this.#tunnels.size > 0) return true;
+    const [oldest] = this.#underWay;
+    return oldest !== undefined && performance.now() - oldest.since > ms;
+  }
+
+  /** Holds new requests until disposed. Whoever asks waits for those under way by {@link settled}. */
+  hold(): Disposable {
     this.#holds++;
-    await this.#drained(drainMs);
     let holding = true;
     return {
-      [Symbol.asyncDispose]: async () => {
+      [Symbol.dispose]: () => {
         if (!holding) return;
         holding = false;
         this.#holds--;
         if (!this.held) this.#wake();
       },
     };
+  }
+
+  /** Resolves when `condition` holds, which is looked at whenever something ends; after `ms` at the latest. False when it does not hold then. */
+  settled(condition: () => boolean, ms: number): Promise<boolean> {
+    if (condition()) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      const look = () => {
+        if (condition()) done();
+      };
+      const done = () => {
+        clearTimeout(timer);
+        this.#looking.delete(look);
+        resolve(condition());
+      };
+      const timer = setTimeout(done, ms);
+      this.#looking.add(look);
+    });
+  }
+
+  /** True when nothing is under way. */
+  get isQuiet(): boolean {
+    return this.#underWay.size === 0 && this.#tunnels.size === 0;
+  }
+
+  /** True when all that is under way has been so for longer than `ms`, or has no end of its own. */
+  isQuietBut(ms: number): boolean {
+    const since = performance.now() - ms;
+    return [...this.#underWay].every((passage) => passage.since < since);
+  }
+
+  /** Ends everything that is under way. */
+  cut(): void {
+    for (const upstream of this.#tunnels) upstream.destroy();
+    if (this.#underWay.size === 0) return;
+    this.#connections?.abort();
+    this.#connections = undefined;
   }
 
   /** The script's workerd or its state is another one now. Connections to the old one serve out what they carry, and no more. */
@@ -117,6 +169,7 @@ export class Lane {
 
   /** Cuts everything off. */
   destroy(): void {
+    for (const upstream of this.#tunnels) upstream.destroy();
     this.#connections?.abort();
     this.#connections = undefined;
     this.#wake();
@@ -127,17 +180,8 @@ export class Lane {
     for (const done of [...this.#waiting]) done();
   }
 
-  #drained(ms: number): Promise<void> {
-    if (this.#underWay === 0) return Promise.resolve();
-    return new Promise((resolve) => {
-      const done = () => {
-        clearTimeout(timer);
-        this.#draining.delete(done);
-        resolve();
-      };
-      const timer = setTimeout(done, ms);
-      this.#draining.add(done);
-    });
+  #left(): void {
+    for (const look of [...this.#looking]) look();
   }
 }
 

@@ -86,37 +86,51 @@ test("a request that was under way when the process died is not sent twice, and 
   assert.match(text, /process of the Worker "app" ended while it handled this request/);
 });
 
-test("a hold waits for requests under way, holds the next, and lets them go", async () => {
+test("a hold lets others pass while it waits for what takes long, then holds, and cuts what has not ended", async () => {
   await using it = await testPlatform();
   await it.deploy("app", `export default { async fetch(request) { return new Response(await request.text() || "ok"); } };`);
   const { request } = await import("node:http");
-  const slow = request({ host: "127.0.0.1", port: it.port, method: "POST", path: "/", headers: { host: "app.localhost" }, agent: false });
-  slow.write("first ");
+  const upload = (words: string) => {
+    const outgoing = request({
+      host: "127.0.0.1",
+      port: it.port,
+      method: "POST",
+      path: "/",
+      headers: { host: "app.localhost" },
+      agent: false,
+    });
+    outgoing.write(words);
+    return outgoing;
+  };
+  const slow = upload("first ");
   await once(slow, "socket");
   // Once another request on a later connection was answered, this one is under way too.
   await send(it.port, "app.localhost");
-  const holding = it.edge.hold("app", 60_000);
+  const holding = it.edge.hold(["app"], 60_000);
   let held = false;
   void holding.then(() => (held = true));
-  const waiting = send(it.port, "app.localhost", "/later");
-  await send(it.port, "nobody.localhost");
+  for (let count = 0; count < 20; count++) assert.equal((await send(it.port, "app.localhost", "/meanwhile")).text, "ok");
   assert.equal(held, false, "the upload is still under way");
   slow.end("second");
   const [message] = await once(slow, "response");
   assert.equal((await once(message, "data"))[0].toString(), "first second");
   await using hold = await holding;
+  const waiting = send(it.port, "app.localhost", "/later");
   await send(it.port, "nobody.localhost");
   assert.equal(await Promise.race([waiting, Promise.resolve("held")]), "held");
   await hold[Symbol.asyncDispose]();
   assert.equal((await waiting).text, "ok");
 
   // What does not end by itself is not waited for beyond the deadline.
-  const stuck = request({ host: "127.0.0.1", port: it.port, method: "POST", path: "/", headers: { host: "app.localhost" }, agent: false });
-  stuck.on("error", () => undefined);
-  stuck.write("never ends");
+  const stuck = upload("never ends");
+  const answered = once(stuck, "response");
   await send(it.port, "app.localhost");
-  await (await it.edge.hold("app", 30))[Symbol.asyncDispose]();
-  stuck.destroy();
+  const last = await it.edge.hold(["app"], 30);
+  last.cut();
+  assert.equal((await answered)[0].statusCode, 502);
+  const next = send(it.port, "app.localhost");
+  await last[Symbol.asyncDispose]();
+  assert.equal((await next).text, "ok");
 });
 
 test("held too long, unavailable, and nobody listening: 503 with the reason", async () => {
@@ -139,7 +153,7 @@ test("held too long, unavailable, and nobody listening: 503 with the reason", as
   assert.equal(refused.status, 503);
   assert.match(refused.text, /"app" was being replaced or restarted, and was not back within 0\.05 s/);
 
-  const hold = await it.edge.hold("app", 0);
+  const hold = await it.edge.hold(["app"], 0);
   assert.equal((await send(it.port, "app.localhost")).status, 503);
   await hold[Symbol.asyncDispose]();
 

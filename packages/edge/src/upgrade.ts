@@ -16,6 +16,8 @@ export interface UpgradeRequest {
   readonly head: Buffer;
   /** The same connection, for an answer other than 101. */
   readonly response: ServerResponse;
+  /** Told of workerd's side once the protocol is another. */
+  readonly changed: (upstream: Socket) => void;
 }
 
 /** Asks workerd for the upgrade. After a 101 the two connections are one, byte for byte; any other answer is passed on, and the connection ends. */
@@ -33,6 +35,7 @@ export function upgrade(socketPath: string, request: UpgradeRequest, signal: Abo
     };
     outgoing.once("socket", (upstream) => upstream.once("connect", () => (connected = true)));
     outgoing.once("upgrade", (answer: IncomingMessage, upstream: Socket, rest: Buffer) => {
+      request.changed(upstream);
       settle(DONE);
       response.detachSocket(socket);
       socket.write(switchingHead(answer, ray));

@@ -77,17 +77,32 @@ test("a refused upgrade is answered like any request, in full", async () => {
   missing.resume();
 });
 
-test("an upgrade waits while the script is held; an open WebSocket does not delay the hold", async () => {
+test("an upgrade waits while the script is held; an open WebSocket gets its time, and is ended with what is under way", async () => {
   const open1 = open();
   await once(open1, "open");
-  const hold = await it.edge.hold("app", 60_000);
+  const holding = it.edge.hold(["app"], 1_500);
+  // Whoever is open delays the hold, and nobody else meanwhile.
+  assert.equal((await send(it.port, "app.localhost", "/closes")).status, 200);
+  open1.send("still here");
+  assert.equal((await once(open1, "message"))[0].toString(), "still here");
+  const hold = await holding;
   const waiting = open();
   const opened = once(waiting, "open");
   open1.send("still here");
   assert.equal((await once(open1, "message"))[0].toString(), "still here");
   assert.equal(waiting.readyState, WebSocket.CONNECTING);
+  const closed = once(open1, "close");
+  hold.cut();
+  await closed;
   await hold[Symbol.asyncDispose]();
   await opened;
-  open1.terminate();
   waiting.terminate();
+});
+
+test("a hold does not wait longer than a WebSocket is open", async () => {
+  const open1 = open();
+  await once(open1, "open");
+  const holding = it.edge.hold(["app"], 60_000);
+  open1.close();
+  await (await holding)[Symbol.asyncDispose]();
 });

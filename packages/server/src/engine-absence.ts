@@ -9,7 +9,7 @@ import { log } from "./log.js";
 export class EngineAbsence {
   readonly #traffic: TrafficGate;
   readonly #scripts: () => Promise<readonly { readonly name: string }[]>;
-  #holds: Promise<AsyncDisposable[]> | undefined;
+  #hold: Promise<AsyncDisposable> | undefined;
 
   constructor(traffic: TrafficGate, scripts: () => Promise<readonly { readonly name: string }[]>) {
     this.#traffic = traffic;
@@ -19,23 +19,24 @@ export class EngineAbsence {
   set(away: boolean): void {
     if (away) {
       // Not drained: what is under way has lost its container's connections with the engine.
-      this.#holds ??= this.#hold();
+      this.#hold ??= this.#holdAll();
       return;
     }
-    const holds = this.#holds;
-    this.#holds = undefined;
-    if (holds !== undefined) void release(holds);
+    const hold = this.#hold;
+    this.#hold = undefined;
+    if (hold !== undefined) void release(hold);
   }
 
-  async #hold(): Promise<AsyncDisposable[]> {
+  async #holdAll(): Promise<AsyncDisposable> {
     log.warn("the engine is away; requests are held");
-    return await Promise.all((await this.#scripts()).map(({ name }) => this.#traffic.hold(name, 0)));
+    const scripts = (await this.#scripts()).map(({ name }) => name);
+    return await this.#traffic.hold(scripts, 0);
   }
 }
 
-async function release(holds: Promise<AsyncDisposable[]>): Promise<void> {
+async function release(hold: Promise<AsyncDisposable>): Promise<void> {
   try {
-    for (const hold of await holds) await hold[Symbol.asyncDispose]();
+    await (await hold)[Symbol.asyncDispose]();
     log.info("the engine is back");
   } catch (error) {
     log.error("requests could not be held while the engine was away", { error: String(error) });

@@ -2,8 +2,8 @@ import type { Engine, TrafficGate } from "@longshore/contract";
 import { LongshoreError } from "@longshore/contract";
 import { log } from "./log.js";
 
-/** Requests under way get this long before their Worker's process is replaced. */
-const DRAIN_MS = 10_000;
+/** Short requests under way end also where what is long gets no time at all. */
+const LEAST_DRAIN_MS = 100;
 
 export interface ReplacementGuard {
   /** Set once the edge exists; it needs the worker host, which needs this guard. */
@@ -14,20 +14,24 @@ export interface ReplacementGuard {
   leave(scripts: readonly string[]): Promise<void>;
 }
 
-/** What must be held still while the process of a script is replaced: its traffic, and its hand on the engine. */
-export function replacementGuard(engine: Engine): ReplacementGuard {
+/**
+ * What must be held still while the process of a script is replaced: its traffic, and its hand on the engine. Streams, uploads and WebSockets get
+ * `drainMs` to end, then they are cut.
+ */
+export function replacementGuard(engine: Engine, drainMs: number): ReplacementGuard {
   const guard: ReplacementGuard = {
     traffic: undefined,
     async leave(scripts) {
       await Promise.all(scripts.map((script) => setGate(engine, script, true)));
     },
     async enter(script, callers) {
-      const holds = await Promise.all([script, ...callers].map((each) => guard.traffic?.hold(each, DRAIN_MS)));
+      const hold = await guard.traffic?.hold([script, ...callers], Math.max(drainMs, LEAST_DRAIN_MS));
       await setGate(engine, script, true);
+      hold?.cut();
       return {
         async [Symbol.asyncDispose]() {
           await setGate(engine, script, false);
-          for (const hold of holds) await hold?.[Symbol.asyncDispose]();
+          await hold?.[Symbol.asyncDispose]();
         },
       };
     },

@@ -31,7 +31,7 @@ async function wire({ settings, identity, runDirectory, again }: Start) {
   const bucket = await DirectoryBucket.open(join(settings.data, "bucket"));
   const directories = new EngineDirectories(join(settings.data, "engine"), runDirectory);
   const engine = new EngineClient(directories.adminSocket, (tenant) => directories.tenantSocket(tenant));
-  const guard = replacementGuard(engine);
+  const guard = replacementGuard(engine, settings.drain * 1_000);
   // Workers of an earlier server run already, and may ask for secrets before there is who knows them.
   const later = knownLater<Control>();
   const workers = await createWorkerHost({

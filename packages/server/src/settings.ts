@@ -45,6 +45,8 @@ const schema = z.strictObject({
   userNamespaces: z.enum(["on", "off"]).default("on"),
   /** Sandboxes kept ready for each container class. */
   pool: z.number().int().min(0).max(100).default(2),
+  /** Seconds that open WebSockets, streams and uploads get before a deploy ends them. */
+  drain: z.number().min(0).max(3600).default(10),
   /** Directory and container snapshots that no container uses are removed after this many days. */
   snapshotDays: z.number().int().min(1).max(3650).default(30),
   /** Addresses and networks (CIDR) that containers may reach although they are not on the public Internet. */

@@ -2,7 +2,7 @@ import { readSettings, type SettingName, up } from "@longshore/server";
 import { type Command, text, type Values } from "../command.js";
 import { requireReady } from "../doctor/require-ready.js";
 
-const NUMBERS = new Set<SettingName>(["edgePort", "apiPort", "registryPort", "pool", "snapshotDays", "uid"]);
+const NUMBERS = new Set<SettingName>(["edgePort", "apiPort", "registryPort", "pool", "drain", "snapshotDays", "uid"]);
 const FLAGS: Readonly<Record<string, SettingName>> = {
   data: "data",
   listen: "listen",
@@ -15,6 +15,7 @@ const FLAGS: Readonly<Record<string, SettingName>> = {
   nested: "nested",
   "user-namespaces": "userNamespaces",
   pool: "pool",
+  drain: "drain",
   "snapshot-days": "snapshotDays",
   "allow-outbound": "allowOutbound",
   resolvers: "resolvers",
@@ -43,6 +44,7 @@ Starts the container engine, the registry, the API that wrangler talks to, and t
   --nested <name>[,…]      applications in which containers may be started (rootless Docker): more rights, within their user namespaces
   --user-namespaces on|off user ids of its own for each container (default on, where the machine can)
   --pool <n>               sandboxes kept ready for each container class, and more after a burst (default 2; 0: none)
+  --drain <seconds>        how long a deploy waits for open WebSockets, streams and uploads before it ends them (default 10)
   --snapshot-days <n>      unused snapshots are removed after (default 30)
   --allow-outbound <list>  private addresses and networks that containers may reach, as 10.1.0.0/16,192.168.1.5 (default none)
   --resolvers <list>       DNS resolvers for containers' names, as 9.9.9.9,10.1.0.2:5353 (default those of /etc/resolv.conf)

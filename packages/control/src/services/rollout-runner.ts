@@ -143,7 +143,7 @@ export class RolloutRunner implements AsyncDisposable {
     const { traffic, log } = this.#parts;
     let ended: Promise<void> | undefined;
     try {
-      await using _hold = await traffic.hold(script, DRAIN_MS);
+      await using _hold = await traffic.hold([script], DRAIN_MS);
       ended = this.#stopAll(ids);
       await Promise.race([ended, sleep(HOLD_MS, undefined, { ref: false })]);
       await sleep(NOTICE_MS, undefined, { ref: false });

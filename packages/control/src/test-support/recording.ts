@@ -8,6 +8,7 @@ import {
   type TraceEvent,
   type TraceSource,
   type TrafficGate,
+  type TrafficHold,
   type WorkerHost,
   type WorkerTarget,
 } from "@longshore/contract";
@@ -142,10 +143,11 @@ export class RecordingTraffic implements TrafficGate {
   held = 0;
   holds = 0;
 
-  async hold(): Promise<AsyncDisposable> {
+  async hold(): Promise<TrafficHold> {
     this.held++;
     this.holds++;
     return {
+      cut: () => undefined,
       [Symbol.asyncDispose]: async () => {
         this.held--;
       },
