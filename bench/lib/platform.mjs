@@ -1,6 +1,8 @@
 import { spawn } from "node:child_process";
 import { mkdir, open, readdir, readFile, rm } from "node:fs/promises";
+import { request } from "node:http";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { EngineClient, EngineDirectories } from "../../packages/engine/dist/index.js";
 import { runDirectory } from "../../packages/server/dist/settings.js";
@@ -42,12 +44,18 @@ class Platform {
   data;
   /** The container engine, past the server: for what no client of the platform can ask for. */
   engine;
+  apiPort;
+  registryPort;
+  #api;
   #domain;
   #pid;
 
-  constructor(data, { edgePort, domain }, pid) {
+  constructor(data, { edgePort, apiUrl, registryHost, domain, accountId, token }, pid) {
     this.data = data;
     this.edgePort = edgePort;
+    this.apiPort = Number(new URL(apiUrl).port);
+    this.registryPort = Number(registryHost.split(":").pop());
+    this.#api = { url: `${apiUrl}/accounts/${accountId}`, headers: { authorization: `Bearer ${token}` } };
     this.#domain = domain;
     this.#pid = pid;
     const directories = new EngineDirectories(join(data, "engine"), runDirectory(data));
@@ -57,6 +65,28 @@ class Platform {
   /** The Host header that leads to an application. */
   hostOf(name) {
     return `${name}.${this.#domain}:${this.edgePort}`;
+  }
+
+  /** The body of an application's answer, which must be good. */
+  async get(name, path) {
+    const response = await new Promise((resolve, reject) => {
+      request({ host: "127.0.0.1", port: this.edgePort, path, headers: { host: this.hostOf(name) }, agent: false }, resolve)
+        .once("error", reject)
+        .end();
+    });
+    const body = await text(response);
+    if (response.statusCode !== 200) throw new Error(`${path} is answered with ${response.statusCode}:\n${body}`);
+    return body;
+  }
+
+  /** A request to the API, below the account; resolves with its result. */
+  async api(method, path, body) {
+    const { url, headers } = this.#api;
+    const json = body === undefined ? {} : { body: JSON.stringify(body), headers: { ...headers, "content-type": "application/json" } };
+    const response = await fetch(`${url}/${path}`, { method, headers, ...json });
+    const { success, result, errors } = await response.json();
+    if (!success) throw new Error(`${method} ${path} failed: ${JSON.stringify(errors)}`);
+    return result;
   }
 
   /** One command of the CLI; resolves with its output. */

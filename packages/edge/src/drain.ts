@@ -19,10 +19,11 @@ export async function holdQuiet(lanes: readonly Lane[], drainMs: number): Promis
     while (left() > 0 && lanes.some(isLong)) for (const lane of lanes) await lane.settled(() => !isLong(lane), left());
     const last = left() === 0;
     const hold = heldBy(lanes);
-    // At the last try what is long is left to be cut; what is not gets its time.
-    const quiet = (lane: Lane) => (last ? lane.isQuietBut(LONG_MS) : lane.isQuiet);
+    // At the last try streams are left to be cut, but whoever waits for an answer gets it.
+    const quiet = (lane: Lane) => (last ? lane.hasOnlyStreams(FIRST_TRY_MS) : lane.isQuiet);
     const until = performance.now() + (last ? LONG_MS : tryMs);
-    for (const lane of lanes) await lane.settled(() => quiet(lane), Math.max(0, until - performance.now()));
+    for (const lane of lanes)
+      await lane.settled(() => quiet(lane), Math.max(0, until - performance.now()), last ? FIRST_TRY_MS / 2 : undefined);
     if (last || lanes.every(quiet)) return hold;
     await hold[Symbol.asyncDispose]();
     await sleep(Math.min(PAUSE_MS, left()));

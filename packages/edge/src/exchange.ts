@@ -57,7 +57,7 @@ export async function conduct(exchange: Exchange, { upstream, domain, holdDeadli
     if ("unavailable" in way) return unavailable(way.unavailable);
 
     const { generation } = lane;
-    const leave = lane.enter();
+    const leave = lane.enter(() => response.headersSent || !exchange.request.complete);
     const outcome = await exchange.attempt(way.socketPath).finally(leave);
     if (outcome.kind === "done") return undefined;
 

@@ -16,13 +16,21 @@ export interface Connections {
   readonly abort: () => void;
 }
 
+/** A request that is with workerd. */
+interface Passage {
+  /** When it went there. */
+  readonly since: number;
+  /** True while its body is on the way, or once its answer has begun. */
+  readonly streams: () => boolean;
+}
+
 /** One script's way through the edge: its gate, its requests under way and its connections. */
 export class Lane {
   readonly script: string;
   readonly #upstream: WorkerUpstream;
   #holds = 0;
-  /** When each request that is with workerd went there. */
-  readonly #underWay = new Set<{ readonly since: number }>();
+  /** The requests that are with workerd, oldest first. */
+  readonly #underWay = new Set<Passage>();
   /** Connections that have changed protocols. */
   readonly #tunnels = new Set<Socket>();
   /** Wakes on every event that can let a waiting request go on. */
@@ -46,8 +54,8 @@ export class Lane {
   }
 
   /** A request goes to workerd. The returned function says that it is done; calling it again does nothing. */
-  enter(): () => void {
-    const passage = { since: performance.now() };
+  enter(streams: () => boolean): () => void {
+    const passage = { since: performance.now(), streams };
     this.#underWay.add(passage);
     return () => {
       if (this.#underWay.delete(passage)) this.#left();
@@ -84,17 +92,21 @@ export class Lane {
     };
   }
 
-  /** Resolves when `condition` holds, which is looked at whenever something ends; after `ms` at the latest. False when it does not hold then. */
-  settled(condition: () => boolean, ms: number): Promise<boolean> {
-    if (condition()) return Promise.resolve(true);
+  /**
+   * Resolves when `condition` holds, or after `ms`. It is looked at whenever something ends; each `everyMs` too, if it is one that time alone can bring about.
+   */
+  settled(condition: () => boolean, ms: number, everyMs?: number): Promise<void> {
+    if (condition()) return Promise.resolve();
     return new Promise((resolve) => {
       const look = () => {
         if (condition()) done();
       };
+      const again = everyMs === undefined ? undefined : setInterval(look, everyMs);
       const done = () => {
         clearTimeout(timer);
+        clearInterval(again);
         this.#looking.delete(look);
-        resolve(condition());
+        resolve();
       };
       const timer = setTimeout(done, ms);
       this.#looking.add(look);
@@ -106,10 +118,10 @@ export class Lane {
     return this.#underWay.size === 0 && this.#tunnels.size === 0;
   }
 
-  /** True when all that is under way has been so for longer than `ms`, or has no end of its own. */
-  isQuietBut(ms: number): boolean {
+  /** True when all that is under way has been so for longer than `ms`, and is a stream: no request waits for an answer. */
+  hasOnlyStreams(ms: number): boolean {
     const since = performance.now() - ms;
-    return [...this.#underWay].every((passage) => passage.since < since);
+    return [...this.#underWay].every((passage) => passage.since < since && passage.streams());
   }
 
   /** Ends everything that is under way. */
