@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { buffer, text } from "node:stream/consumers";
 import { describe, it } from "node:test";
-import { type Bucket, type ErrorCode, LongshoreError } from "@longshore/contract";
+import { type Bucket, type ByteRange, type ErrorCode, LongshoreError } from "@longshore/contract";
 
 /** An empty bucket, and how to get rid of it. */
 export interface BucketUnderTest extends AsyncDisposable {
@@ -90,7 +90,9 @@ function ranges(create: Create): void {
     await using under = await create();
     const { bucket } = under;
     const { etag } = await bucket.put("k", "0123456789");
-    const cases: [{ start: number; end?: number }, string][] = [
+    const cases: [ByteRange, string][] = [
+      [{ suffix: 3 }, "789"],
+      [{ suffix: 500 }, "0123456789"],
       [{ start: 0 }, "0123456789"],
       [{ start: 3, end: 5 }, "345"],
       [{ start: 9, end: 9 }, "9"],
@@ -204,6 +206,30 @@ function lists(create: Create): void {
     };
     await Promise.all(["1", "2", "3", "4"].map(comeAndGo));
     assert.deepEqual(await allKeys(bucket, "p/"), ["p/q/1", "p/q/2", "p/q/3", "p/q/4"]);
+  });
+
+  it("lists what lies behind a position, which may be moved on meanwhile", async () => {
+    await using under = await create();
+    const { bucket } = under;
+    const all = ["a", "a-b", "a/b", "a/b/c", "a/c", "a0", "b/1", "b/2", "c"];
+    for (const key of all) await bucket.put(key, key);
+    for (const after of ["", "a", "a/", "a/b", "a/b/~", "a/~", "b", "b/1", "zzz"]) {
+      const found: string[] = [];
+      for await (const { key } of bucket.list("", { after })) found.push(key);
+      assert.deepEqual(
+        found,
+        all.filter((key) => key > after),
+        after,
+      );
+    }
+    const position = { after: "" };
+    const tops: string[] = [];
+    for await (const { key } of bucket.list("", position)) {
+      const top = /^[^/]*\/?/.exec(key)?.[0] ?? "";
+      tops.push(top);
+      if (top.endsWith("/")) position.after = `${top}~`;
+    }
+    assert.deepEqual(tops, ["a", "a-b", "a/", "a0", "b/", "c"]);
   });
 }
 

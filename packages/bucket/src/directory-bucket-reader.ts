@@ -1,6 +1,15 @@
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { type Bucket, type BucketObject, isErrno, LongshoreError, type ObjectInfo, toLongshoreError } from "@longshore/contract";
+import {
+  type Bucket,
+  type BucketObject,
+  type ByteRange,
+  isErrno,
+  type ListPosition,
+  LongshoreError,
+  type ObjectInfo,
+  toLongshoreError,
+} from "@longshore/contract";
 import { objectPath, prefixDirectory } from "./keys.js";
 import { infoOf } from "./object-version.js";
 import { listObjects } from "./walk.js";
@@ -19,7 +28,7 @@ export class DirectoryBucketReader implements Pick<Bucket, "get" | "head" | "lis
     this.#root = join(resolve(directory), "objects");
   }
 
-  async get(key: string, range?: { start: number; end?: number }): Promise<BucketObject | undefined> {
+  async get(key: string, range?: ByteRange): Promise<BucketObject | undefined> {
     const path = objectPath(this.#root, key);
     const handle = await openExisting(path, key);
     if (handle === undefined) return undefined;
@@ -42,8 +51,8 @@ export class DirectoryBucketReader implements Pick<Bucket, "get" | "head" | "lis
     }
   }
 
-  list(prefix: string): AsyncIterable<ObjectInfo> {
-    return listObjects(prefixDirectory(this.#root, prefix), prefix);
+  list(prefix: string, position: ListPosition = { after: "" }): AsyncIterable<ObjectInfo> {
+    return listObjects(prefixDirectory(this.#root, prefix), prefix, position);
   }
 }
 
@@ -56,8 +65,9 @@ async function openExisting(path: string, key: string): Promise<FileHandle | und
   }
 }
 
-function checkedRange(info: ObjectInfo, range: { start: number; end?: number } | undefined): { start: number; end: number } {
+function checkedRange(info: ObjectInfo, range: ByteRange | undefined): { start: number; end: number } {
   if (range === undefined) return { start: 0, end: Number.POSITIVE_INFINITY };
+  if ("suffix" in range) return { start: Math.max(0, info.size - range.suffix), end: Number.POSITIVE_INFINITY };
   const end = Math.min(range.end ?? Number.POSITIVE_INFINITY, info.size - 1);
   if (range.start < 0 || range.start > end) {
     throw new LongshoreError(

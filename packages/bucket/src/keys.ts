@@ -4,8 +4,8 @@ import { LongshoreError } from "@longshore/contract";
 const SEGMENT = /^[A-Za-z0-9._:@=+-]+$/;
 const PREFIX = /^[A-Za-z0-9._:@=+/-]*$/;
 
-/** As in S3, in bytes; the alphabet is ASCII. */
-const LONGEST_KEY = 1024;
+/** In bytes; the alphabet is ASCII. As long as Linux's longest path leaves room for: R2's keys are twice as long where they are escaped. */
+const LONGEST_KEY = 2400;
 
 /** A Linux file name holds 255 bytes, and an object's needs one for the mark. */
 const LONGEST_SEGMENT = 254;

@@ -1,6 +1,6 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { isErrno, type ObjectInfo, toLongshoreError } from "@longshore/contract";
+import { isErrno, type ListPosition, type ObjectInfo, toLongshoreError } from "@longshore/contract";
 import { OBJECT_MARK } from "./keys.js";
 import { infoOf } from "./object-version.js";
 
@@ -10,14 +10,21 @@ interface Directory {
   readonly key: string;
 }
 
-/** The objects below `directory` whose key starts with `prefix`, in key order. What is deleted meanwhile may or may not be among them. */
-export async function* listObjects(directory: Directory, prefix: string): AsyncGenerator<ObjectInfo> {
+/** Sorts behind every character of a key. */
+const BEHIND_ALL = "~";
+
+/**
+ * The objects below `directory` whose key starts with `prefix` and lies behind the position, in key order. What is deleted meanwhile may or may not
+ * be among them.
+ */
+export async function* listObjects(directory: Directory, prefix: string, position: ListPosition): AsyncGenerator<ObjectInfo> {
   for (const { name, key } of await children(directory)) {
     // A directory's key is shorter than the prefix only above where the walk began.
     if (!key.startsWith(prefix)) continue;
+    if (key.endsWith("/") ? key + BEHIND_ALL <= position.after : key <= position.after) continue;
     const path = join(directory.path, name);
     if (key.endsWith("/")) {
-      yield* listObjects({ path, key }, prefix);
+      yield* listObjects({ path, key }, prefix, position);
     } else {
       const info = await infoIfThere(key, path);
       if (info !== undefined) yield info;

@@ -19,6 +19,17 @@ export interface PutOptions {
   ifMatch?: string;
 }
 
+/** Which bytes: from `start` to `end`, which is inclusive and may lie behind the last byte; or the last `suffix` bytes, all when there are fewer. */
+export type ByteRange = { readonly start: number; readonly end?: number } | { readonly suffix: number };
+
+/**
+ * Where a listing is: what sorts at `after` or before it is not listed. Whoever listens may move it forward meanwhile; what is skipped so is not read.
+ * Any text will do; `~` sorts behind all characters of keys, so `a/~` is behind all that begins with `a/`.
+ */
+export interface ListPosition {
+  after: string;
+}
+
 /**
  * All durable state of an installation: immutable objects, and a few heads that are changed by compare-and-swap.
  *
@@ -27,10 +38,10 @@ export interface PutOptions {
  */
 export interface Bucket {
   /**
-   * `range.end` is inclusive and may lie behind the last byte; `undefined` when there is no such object.
+   * `undefined` when there is no such object. `size` is that of the whole object.
    * Errors: `INVALID_INPUT` when the range begins behind the last byte. A body is one version of the object, whatever is written meanwhile.
    */
-  get(key: string, range?: { start: number; end?: number }): Promise<BucketObject | undefined>;
+  get(key: string, range?: ByteRange): Promise<BucketObject | undefined>;
   head(key: string): Promise<ObjectInfo | undefined>;
   /** Errors: `CONFLICT` when a condition does not hold, `NO_SPACE` when the disk is full; then nothing has changed. */
   put(key: string, body: string | Uint8Array | Readable, options?: PutOptions): Promise<ObjectInfo>;
@@ -43,5 +54,5 @@ export interface Bucket {
   /** Deleting what is not there is fine. */
   delete(key: string): Promise<void>;
   /** Every object whose key starts with `prefix`, in key order. */
-  list(prefix: string): AsyncIterable<ObjectInfo>;
+  list(prefix: string, position?: ListPosition): AsyncIterable<ObjectInfo>;
 }

@@ -1,4 +1,4 @@
-export type { Bucket, BucketObject, ObjectInfo, PutOptions } from "./bucket.js";
+export type { Bucket, BucketObject, ByteRange, ListPosition, ObjectInfo, PutOptions } from "./bucket.js";
 export {
   type ContainerClass,
   type Engine,
@@ -13,6 +13,15 @@ export {
 export { type ErrorCode, isErrno, LongshoreError, type LongshoreErrorOptions, STATUS_OF_CODE, toLongshoreError } from "./errors.js";
 export { INSTANCE_TYPES, type InstanceSize, instanceSize } from "./instance-types.js";
 export type { LogLine, LogQuery, LogSource } from "./logs.js";
+export type {
+  ChecksumName,
+  HttpFields,
+  ObjectFacts,
+  ObjectPage,
+  ObjectStorage,
+  StorageBucket,
+  StoredObject,
+} from "./object-storage.js";
 export {
   BLOBS_PREFIX,
   blobKey,

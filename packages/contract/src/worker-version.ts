@@ -62,6 +62,7 @@ export type WorkerBinding =
   | { readonly type: "version_metadata"; readonly name: string }
   | { readonly type: "kv_namespace"; readonly name: string; readonly namespaceId: string }
   | { readonly type: "d1"; readonly name: string; readonly databaseId: string }
+  | { readonly type: "r2_bucket"; readonly name: string; readonly bucketName: string }
   | { readonly type: "assets"; readonly name: string }
   | { readonly type: "secrets_store_secret"; readonly name: string; readonly storeId: string; readonly secretName: string }
   | { readonly type: "service"; readonly name: string; readonly service: string; readonly entrypoint?: string; readonly props?: unknown }

@@ -39,7 +39,7 @@ export async function checkTarget(target: WorkerTarget, options: CheckOptions): 
     await ownedDirectory(storageDirectory, 0o700, owner);
     const harmless = target.engineSocket === undefined ? target : { ...target, engineSocket: join(directory, "no-engine.sock") };
     // Nothing is asked of a store while code is loaded, so none has to be there.
-    const storageSocket = join(directory, "no-storage.sock");
+    const nowhere = join(directory, "no-storage.sock");
     // Its words about files are checked, and no file is needed for that.
     const assetsDirectory = join(directory, "assets");
     await ownedDirectory(assetsDirectory, 0o700, owner);
@@ -49,7 +49,8 @@ export async function checkTarget(target: WorkerTarget, options: CheckOptions): 
       storageDirectory,
       allowedNetworks: options.allowedNetworks,
       assetsDirectory,
-      storageSocket,
+      storageSocket: nowhere,
+      objectsSocket: nowhere,
     });
     const configPath = await writeConfig(directory, config, options.readModule, owner);
     const began = performance.now();

@@ -60,6 +60,8 @@ export interface WorkerHostOptions {
   readonly gid?: number;
   /** The workerd program; npm's own when left out. */
   readonly workerdPath?: string;
+  /** Unix socket of whoever holds R2's buckets and speaks the protocol of workerd's R2 bindings, with the bucket in {@link STORE_HEADER}. */
+  readonly objectsSocket?: string;
   /** Where Workers may connect to, in workerd's words. Default: `["public"]`. */
   readonly allowedNetworks?: readonly string[];
   /** From SIGTERM to SIGKILL, in milliseconds. Open WebSockets use all of it. Default: 1,000. */
@@ -239,13 +241,14 @@ class Host implements RunningWorkerHost {
   async #apply(target: WorkerTarget): Promise<void> {
     const places = this.#places(target.script);
     const { assets } = target.version;
-    const { runDirectory } = this.#options;
+    const { runDirectory, objectsSocket } = this.#options;
     const offers = this.#offers.of(target.script);
     const config = workerConfig(target, {
       runDirectory,
       offers,
       storageDirectory: places.storage,
       storageSocket: this.#storage.socketPath,
+      ...(objectsSocket === undefined ? {} : { objectsSocket }),
       allowedNetworks: this.#networks,
       ...(assets === undefined ? {} : { assetsDirectory: assetsDirectory(places.assets, assets) }),
     });

@@ -124,6 +124,9 @@ function validateBindings({ script, version, namespaces }: WorkerTarget): void {
         hint,
       });
     }
+    if (binding.type === "r2_bucket" && !/^[a-z0-9-]{3,63}$/.test(binding.bucketName)) {
+      throw invalid(script, `The binding ${name} is to ${JSON.stringify(binding.bucketName)}, which cannot be a bucket's name.`);
+    }
     if (binding.type === "assets" && version.assets === undefined) {
       throw invalid(script, `The binding ${name} is to static assets, of which it has none.`, "Name their directory under `assets`.");
     }

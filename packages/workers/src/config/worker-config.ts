@@ -1,7 +1,7 @@
 import { LongshoreError, type ModuleKind, type WorkerBinding, type WorkerModule, type WorkerTarget } from "@longshore/contract";
 import { secretBinding, secretServices } from "../secrets/secrets-config.js";
 import { calledServices, offeredSocket, type ServiceEntry, serviceBinding } from "../services/service-calls.js";
-import { storeBinding, storeServices } from "../storage/bindings-config.js";
+import { type StoreSockets, storeBinding, storeServices } from "../storage/bindings-config.js";
 import { TRACE_SERVICE, traceServices } from "../traces/trace-config.js";
 import { ASSETS_SERVICE, assetsBinding, assetsService } from "./assets-config.js";
 import { bool, configFile, type Expression, embed, list, struct, text } from "./capnp.js";
@@ -14,13 +14,11 @@ const NETWORK_SERVICE = "longshore:network";
 const STORAGE_SERVICE = "longshore:objects";
 
 /** What a configuration depends on besides the target. */
-export interface ConfigPlaces {
+export interface ConfigPlaces extends StoreSockets {
   /** Absolute directory of the script's Durable Objects. */
   readonly storageDirectory: string;
   /** Peers that `fetch()` and `connect()` may reach, in workerd's words: `public`, `private`, `local`, CIDR blocks. */
   readonly allowedNetworks: readonly string[];
-  /** Unix socket of the process that holds KV namespaces and D1 databases. */
-  readonly storageSocket?: string;
   /** Set where the Worker is only tried out: its cron triggers must not run it. */
   readonly trial?: boolean;
   /** Where the sockets of other scripts' entrypoints are. */
@@ -47,7 +45,7 @@ export function workerConfig(target: WorkerTarget, places: ConfigPlaces): Worker
   const files = moduleFiles(target);
   const assets = assetsService(target, places.assetsDirectory);
   const services = [...assets, ...(files.length === 0 ? [] : [struct({ name: text(target.script), worker: worker(target, files) })])];
-  services.push(network(places.allowedNetworks), ...storeServices(target, places.storageSocket));
+  services.push(network(places.allowedNetworks), ...storeServices(target, places));
   const cron = cronServices(target, STORAGE_SERVICE, places.trial ?? false);
   services.push(...cron, ...calledServices(target, places.runDirectory), ...traceServices(target, places.runDirectory));
   services.push(...secretServices(target, places.runDirectory));
@@ -123,6 +121,7 @@ function bindingExpression(binding: WorkerBinding, target: WorkerTarget): Expres
     }
     case "kv_namespace":
     case "d1":
+    case "r2_bucket":
       return storeBinding(binding);
     case "service":
       return serviceBinding(binding, target);

@@ -1,0 +1,88 @@
+import { randomBytes } from "node:crypto";
+import { text } from "node:stream/consumers";
+import { type Bucket, LongshoreError, type StorageBucket } from "@longshore/contract";
+import { R2Error } from "./errors.js";
+import { checkedStorageClass } from "./facts.js";
+import { BUCKETS, objectsOf } from "./places.js";
+
+export interface BucketRecord extends StorageBucket {
+  readonly id: string;
+}
+
+const NAME = /^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$/;
+
+/** Which R2 buckets there are. */
+export class Buckets {
+  readonly #bucket: Bucket;
+  readonly #clock: () => number;
+
+  constructor(bucket: Bucket, clock: () => number) {
+    this.#bucket = bucket;
+    this.#clock = clock;
+  }
+
+  /** In the order of their names. */
+  async all(): Promise<BucketRecord[]> {
+    const records: BucketRecord[] = [];
+    for await (const { key } of this.#bucket.list(BUCKETS)) {
+      const record = await this.find(key.slice(BUCKETS.length));
+      if (record !== undefined) records.push(record);
+    }
+    return records;
+  }
+
+  async find(name: string): Promise<BucketRecord | undefined> {
+    if (!NAME.test(name)) return undefined;
+    const object = await this.#bucket.get(BUCKETS + name);
+    return object === undefined ? undefined : (JSON.parse(await text(object.body)) as BucketRecord);
+  }
+
+  /** Errors: `NoSuchBucket`. */
+  async get(name: string): Promise<BucketRecord> {
+    const record = await this.find(name);
+    if (record === undefined) throw new R2Error("NoSuchBucket");
+    return record;
+  }
+
+  /** Errors: `InvalidBucketName`, `BucketAlreadyOwnedByYou`. */
+  async create(name: string, { storageClass = "Standard", location }: { storageClass?: string; location?: string }): Promise<BucketRecord> {
+    if (!NAME.test(name)) {
+      throw new R2Error("InvalidBucketName", undefined, { hint: "Use 3 to 63 of a-z, 0-9 and -, with a letter or digit at both ends." });
+    }
+    const record: BucketRecord = {
+      name,
+      id: randomBytes(8).toString("hex"),
+      createdOn: new Date(this.#clock()).toISOString(),
+      storageClass: checkedStorageClass(storageClass),
+      ...(location === undefined ? {} : { location }),
+    };
+    try {
+      await this.#bucket.put(BUCKETS + name, JSON.stringify(record), { ifNoneMatch: "*" });
+    } catch (cause) {
+      if (!(cause instanceof LongshoreError && cause.code === "CONFLICT")) throw cause;
+      throw new R2Error("BucketAlreadyOwnedByYou", undefined, { cause });
+    }
+    return record;
+  }
+
+  async change(name: string, { storageClass }: { readonly storageClass: string }): Promise<BucketRecord> {
+    const record = { ...(await this.get(name)), storageClass: checkedStorageClass(storageClass) };
+    const now = await this.#bucket.head(BUCKETS + name);
+    if (now === undefined) throw new R2Error("NoSuchBucket");
+    await this.#bucket.put(BUCKETS + name, JSON.stringify(record), { ifMatch: now.etag });
+    return record;
+  }
+
+  /** Errors: `NoSuchBucket`, `BucketNotEmpty`. What is being written into it meanwhile finds that it is gone ({@link assertThere}). */
+  async delete(name: string): Promise<BucketRecord> {
+    const record = await this.get(name);
+    for await (const _object of this.#bucket.list(objectsOf(record.id))) throw new R2Error("BucketNotEmpty");
+    await this.#bucket.delete(BUCKETS + name);
+    return record;
+  }
+
+  /** Whether what was written into a bucket is in one that there is. */
+  async isThere({ name, id }: BucketRecord): Promise<boolean> {
+    return (await this.find(name))?.id === id;
+  }
+}
