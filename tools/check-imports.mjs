@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 const packages = join(dirname(fileURLToPath(import.meta.url)), "../packages");
 /** What may import what, besides `contract`. */
 const WIRES = {
-  server: ["bucket", "build", "control", "edge", "engine", "registry", "workers"],
+  server: ["bucket", "build", "control", "edge", "engine", "r2", "registry", "workers"],
   cli: ["build", "server"],
   testkit: ["build", "engine", "server"],
 };
@@ -18,7 +18,7 @@ for (const name of readdirSync(packages)) {
   const allowed = new Set(["contract", name, ...(WIRES[name] ?? [])]);
   for (const file of sources(join(packages, name, "src"))) {
     if (TEST_ONLY.test(file)) continue;
-    for (const [, imported] of readFileSync(file, "utf8").matchAll(/from "@longshore\/([a-z]+)/g)) {
+    for (const [, imported] of readFileSync(file, "utf8").matchAll(/from "@longshore\/([a-z0-9]+)/g)) {
       if (!allowed.has(imported)) problems.push(`${file}: ${name} must not import ${imported}`);
     }
   }

@@ -28,7 +28,7 @@ describe("the API", () => {
 
   test("what is not served says so in an envelope", async () => {
     for (const [method, path] of [
-      ["GET", "r2/buckets"],
+      ["GET", "r2/catalog"],
       ["PATCH", "workers/scripts"],
       ["GET", "/nonsense"],
     ] as const) {

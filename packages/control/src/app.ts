@@ -13,6 +13,8 @@ import { durableObjects } from "./routes/durable-objects.js";
 import { identity } from "./routes/identity.js";
 import { kvNamespaces } from "./routes/kv-namespaces.js";
 import { kvValues } from "./routes/kv-values.js";
+import { r2Buckets } from "./routes/r2-buckets.js";
+import { r2Objects } from "./routes/r2-objects.js";
 import { scripts } from "./routes/scripts.js";
 import { secretStores } from "./routes/secret-stores.js";
 import { secrets } from "./routes/secrets.js";
@@ -53,6 +55,8 @@ export function createApp(services: Services): Hono {
     kvValues,
     databases,
     databaseFiles,
+    r2Buckets,
+    r2Objects,
     secretStores,
     containers,
     tokens,

@@ -1,4 +1,4 @@
-import type { Bucket, Databases, Engine, KeyValues, Scope, TraceSource, TrafficGate, WorkerHost } from "@longshore/contract";
+import type { Bucket, Databases, Engine, KeyValues, ObjectStorage, Scope, TraceSource, TrafficGate, WorkerHost } from "@longshore/contract";
 import type { ApiTokens } from "./state/api-tokens.js";
 
 /** Who a bearer token belongs to, and what it may do. */
@@ -61,6 +61,7 @@ export interface ControlOptions {
   readonly workers: WorkerHost & TraceSource;
   readonly keyValues: KeyValues;
   readonly databases: Databases;
+  readonly objects: ObjectStorage;
   readonly traffic: TrafficGate;
   readonly log: Log;
   readonly clock?: Clock;

@@ -5,6 +5,7 @@ import type { Bucket } from "@longshore/contract";
 import { ApiTokens, type Control, createControl } from "@longshore/control";
 import { createEdge } from "@longshore/edge";
 import { BucketImageSource, EngineClient, EngineDirectories } from "@longshore/engine";
+import { R2Storage } from "@longshore/r2";
 import { createRegistry, listenTlsAndPlain } from "@longshore/registry";
 import { createWorkerHost } from "@longshore/workers";
 import { authorizeWith } from "./access.js";
@@ -18,6 +19,7 @@ import { listenOn, namingFlag } from "./listen-on.js";
 import { log } from "./log.js";
 import { runChild } from "./process/child.js";
 import type { Start } from "./process/messages.js";
+import { r2Sockets, serveBindings } from "./r2.js";
 import { replacementGuard } from "./replacement-guard.js";
 import type { Settings } from "./settings.js";
 
@@ -32,6 +34,9 @@ async function wire({ settings, identity, runDirectory, again }: Start) {
   const directories = new EngineDirectories(join(settings.data, "engine"), runDirectory);
   const engine = new EngineClient(directories.adminSocket, (tenant) => directories.tenantSocket(tenant));
   const guard = replacementGuard(engine, settings.drain * 1_000);
+  const objects = new R2Storage({ bucket, log });
+  const sockets = r2Sockets(runDirectory);
+  const bindings = await serveBindings(objects, sockets.bindings);
   // Workers of an earlier server run already, and may ask for secrets before there is who knows them.
   const later = knownLater<Control>();
   const workers = await createWorkerHost({
@@ -40,6 +45,7 @@ async function wire({ settings, identity, runDirectory, again }: Start) {
     readModule: (key) => readWhole(bucket, key),
     beforeStop: (script, callers) => guard.enter(script, callers),
     readSecret: async (storeId, name) => (await later.value).readSecret(storeId, name),
+    objectsSocket: sockets.bindings,
     workerdPath: join(settings.data, "bin/workerd"),
     log: (message) => log.info(message),
   });
@@ -69,6 +75,7 @@ async function wire({ settings, identity, runDirectory, again }: Start) {
     workers,
     keyValues: workers.keyValues,
     databases: workers.databases,
+    objects,
     traffic: edge,
     log,
     place: { country: settings.country, location: settings.location, region: settings.region },
@@ -103,6 +110,9 @@ async function wire({ settings, identity, runDirectory, again }: Start) {
       // workerd's farewell would kill the containers; the engine asks them to end first.
       await guard.leave((await control.scripts()).map(({ name }) => name));
       await workers.close();
+      // Last, so that what Workers still do as they end has its data.
+      await bindings[Symbol.asyncDispose]();
+      objects[Symbol.dispose]();
     },
   };
 }

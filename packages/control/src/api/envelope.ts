@@ -1,7 +1,7 @@
 import type { LongshoreError } from "@longshore/contract";
 import { apiCodeOf, ContainersError } from "./errors.js";
 
-export type ResultInfo = Readonly<Record<string, string | number>>;
+export type ResultInfo = Readonly<Record<string, string | number | boolean | readonly string[]>>;
 
 /** The success envelope around a result. */
 export function ok(result: unknown, info?: ResultInfo, status = 200): Response {

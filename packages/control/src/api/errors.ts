@@ -14,6 +14,11 @@ export const API_CODE = {
   KV_KEY_NOT_FOUND: 10_009,
   KV_NAMESPACE_NOT_FOUND: 10_013,
   KV_NAMESPACE_EXISTS: 10_014,
+  BUCKET_EXISTS: 10_004,
+  BUCKET_NOT_FOUND: 10_006,
+  BUCKET_NOT_EMPTY: 10_008,
+  /** The number of a Worker that is not there, too: clients tell them apart by what they asked for. */
+  OBJECT_NOT_FOUND: 10_007,
   DATABASE_NOT_FOUND: 7_404,
   /** SQLite's own words. */
   DATABASE_REFUSED: 7_500,

@@ -66,6 +66,10 @@ function resolveBinding(binding: UploadedBinding, input: BindingsInput): StoredB
       return { type: "d1", name, databaseId: text(binding, "id") };
     case "secrets_store_secret":
       return { type: "secrets_store_secret", name, storeId: text(binding, "store_id"), secretName: text(binding, "secret_name") };
+    case "r2_bucket":
+      if (!isDefault(binding.jurisdiction))
+        throw notServed(`Binding "${name}" (r2_bucket) in a jurisdiction`, "Leave the jurisdiction out.");
+      return { type: "r2_bucket", name, bucketName: text(binding, "bucket_name") };
     case "service":
       return service(binding);
     case "durable_object_namespace":
@@ -78,6 +82,10 @@ function resolveBinding(binding: UploadedBinding, input: BindingsInput): StoredB
         "Take it out of the configuration file and deploy again. Nothing has been changed.",
       );
   }
+}
+
+function isDefault(jurisdiction: unknown): boolean {
+  return jurisdiction === undefined || jurisdiction === null || jurisdiction === "default";
 }
 
 function service(binding: UploadedBinding): StoredBinding {

@@ -71,7 +71,7 @@ describe("resolveBindings", () => {
     assert.deepEqual(inheritWhereEmpty({ name: "A", type: "plain_text", text: "" }), { name: "A", type: "plain_text", text: "" });
   });
 
-  for (const type of ["r2_bucket", "queue", "ai", "constructor"]) {
+  for (const type of ["queue", "ai", "constructor"]) {
     test(`${type} is refused by name and kind`, () => {
       assert.throws(() => resolve([{ name: "X", type }]), code("UNSUPPORTED", new RegExp(`Binding "X" \\(${type}\\) is not served`)));
     });

@@ -11,6 +11,8 @@ export function bindingView(binding: StoredBinding): Record<string, unknown> {
       return { type: binding.type, name: binding.name };
     case "kv_namespace":
       return { type: binding.type, name: binding.name, namespace_id: binding.namespaceId };
+    case "r2_bucket":
+      return { type: binding.type, name: binding.name, bucket_name: binding.bucketName };
     case "d1":
       return { type: binding.type, name: binding.name, id: binding.databaseId, database_id: binding.databaseId };
     case "secrets_store_secret":

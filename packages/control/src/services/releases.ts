@@ -6,6 +6,7 @@ import type { Log } from "../options.js";
 import type { Stored } from "../state/json-objects.js";
 import type { Sealer } from "../state/sealing.js";
 import type { Store } from "../state/store.js";
+import type { R2Buckets } from "./r2-buckets.js";
 import type { SecretStores } from "./secret-stores.js";
 import type { Stores } from "./stores.js";
 import type { Tenants } from "./tenants.js";
@@ -17,6 +18,7 @@ export interface ReleasesParts {
   readonly workers: WorkerHost;
   readonly tenants: Tenants;
   readonly stores: Stores;
+  readonly buckets: R2Buckets;
   readonly secretStores: SecretStores;
   readonly log: Log;
 }
@@ -48,6 +50,7 @@ export class Releases {
   /** Tries a version out without touching what runs. Errors: `INVALID_INPUT` in workerd's words, `UNSUPPORTED`. */
   async check(head: ScriptHead, version: StoredVersion): Promise<{ startupMs: number }> {
     await this.#parts.stores.assertExist(version.bindings);
+    await this.#parts.buckets.assertExist(version.bindings);
     await this.#parts.secretStores.assertExist(version.bindings);
     await this.#assertServicesExist(head.name, version);
     try {

@@ -8,6 +8,7 @@ import { AssetUploads } from "./asset-uploads.js";
 import { Background } from "./background.js";
 import { DatabaseTransfers } from "./database-transfers.js";
 import { ImageCheck } from "./image-check.js";
+import { R2Buckets } from "./r2-buckets.js";
 import { Releases } from "./releases.js";
 import type { RemovalParts } from "./removal.js";
 import { RolloutRunner } from "./rollout-runner.js";
@@ -27,6 +28,7 @@ export interface Services {
   readonly store: Store;
   readonly tenants: Tenants;
   readonly stores: Stores;
+  readonly buckets: R2Buckets;
   readonly secretStores: SecretStores;
   readonly transfers: DatabaseTransfers;
   readonly releases: Releases;
@@ -60,8 +62,9 @@ export function wireServices(options: ControlOptions): Services {
   const { keyValues, databases } = options;
   const stores = new Stores({ store, keyValues, databases, locks, clock });
   const secretStores = new SecretStores({ store, sealer, locks, clock });
+  const buckets = new R2Buckets(options.objects);
   const transfers = new DatabaseTransfers(options.bucket, clock);
-  const releases = new Releases({ store, sealer, engine, workers, tenants, stores, secretStores, log });
+  const releases = new Releases({ store, sealer, engine, workers, tenants, stores, buckets, secretStores, log });
   const removal: RemovalParts = { store, engine, workers, applications, locks };
   const assets = new AssetUploads(options.bucket, new Tokens(options.secretsKey, "static files", clock));
   const uploads = new Uploads({ ...removal, sealer, releases, assets, clock });
@@ -74,6 +77,7 @@ export function wireServices(options: ControlOptions): Services {
     store,
     tenants,
     stores,
+    buckets,
     secretStores,
     transfers,
     releases,

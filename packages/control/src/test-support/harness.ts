@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
@@ -5,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { serve } from "@hono/node-server";
 import { DirectoryBucket } from "@longshore/bucket";
+import { R2Storage } from "@longshore/r2";
 import { createApp } from "../app.js";
 import { type Control, createControl } from "../control.js";
 import type { ControlOptions } from "../options.js";
@@ -38,6 +40,7 @@ export class Harness implements AsyncDisposable {
   readonly logged: string[] = [];
   readonly directory: string;
   readonly #key = randomBytes(32);
+  #objects: R2Storage | undefined;
   #control: Control;
   #url = "";
   #close: () => Promise<void> = async () => undefined;
@@ -59,6 +62,11 @@ export class Harness implements AsyncDisposable {
   /** `http://127.0.0.1:<port>/client/v4` */
   get url(): string {
     return this.#url;
+  }
+
+  /** R2, over the same bucket. */
+  get objects(): R2Storage {
+    return this.#objects ?? assert.fail("the harness has not started");
   }
 
   get control(): Control {
@@ -101,6 +109,8 @@ export class Harness implements AsyncDisposable {
         `${message} ${facts === undefined ? "" : JSON.stringify(facts, (_key, value) => (value instanceof Error ? value.stack : value))}`,
       );
     };
+    this.#objects?.[Symbol.dispose]();
+    this.#objects = new R2Storage({ bucket, log: { error: log } });
     return {
       bucket,
       accountId: ACCOUNT,
@@ -115,6 +125,7 @@ export class Harness implements AsyncDisposable {
       workers: this.workers,
       keyValues: this.keyValues,
       databases: this.databases,
+      objects: this.#objects,
       traffic: this.traffic,
       log: { info: log, warn: log, error: log },
     };
