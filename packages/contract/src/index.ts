@@ -34,6 +34,7 @@ export {
   tagKey,
 } from "./registry-layout.js";
 export { allows, includesScopes, parseScopes, SCOPE_AREAS, type Scope, type ScopeAccess, type ScopeArea } from "./scopes.js";
+export { openText, sealText } from "./sealed-text.js";
 export type { Databases, ExportOptions, KeyFacts, KeyPage, KeyValues, Statement, StatementResult } from "./storage.js";
 export type { TraceEvent, TraceSource } from "./traces.js";
 export type { EgressUsage, TransferredBytes, UsageSource } from "./usage.js";

@@ -50,6 +50,8 @@ export interface EngineSettings {
   readonly dataDirectory: string;
   /** For sockets and what ends with the machine; its path must be short, since a socket's name has at most 107 bytes. */
   readonly runDirectory: string;
+  /** 32 bytes that containers' environments are encrypted with where they are kept; the same after each restart. */
+  readonly recordsKey: Uint8Array;
   readonly images: ImageSource;
   /** Absolute path of an OCI runtime: crun, runc, or one that takes the same arguments (sandbox/runtimes.ts). */
   readonly runtime: string;
@@ -187,7 +189,7 @@ async function buildParts(settings: EngineSettings, directories: EngineDirectori
     localImages,
     imageSource,
     images: await ImageStore.open(directories.images, imageSource),
-    records: new RecordStore(directories.records),
+    records: new RecordStore(directories.records, settings.recordsKey),
     poolDepth: settings.poolDepth,
     stopGraceMs: settings.stopGraceMs,
     strayMs: settings.strayMs,

@@ -1,3 +1,4 @@
+import { createHmac } from "node:crypto";
 import { accessSync, constants } from "node:fs";
 import { join } from "node:path";
 import { DirectoryBucketReader } from "@longshore/bucket";
@@ -11,7 +12,7 @@ import { readRegistries } from "./registries.js";
 
 const DAY_MS = 24 * 60 * 60_000;
 
-runChild("engine", async ({ settings, runDirectory }) => {
+runChild("engine", async ({ settings, identity, runDirectory }) => {
   const own = new BucketImageSource(new DirectoryBucketReader(join(settings.data, "bucket")));
   const others = await RegistryImageSource.open({
     directory: join(settings.data, "engine", "pulled"),
@@ -20,6 +21,7 @@ runChild("engine", async ({ settings, runDirectory }) => {
   const open = await openEngine({
     dataDirectory: join(settings.data, "engine"),
     runDirectory,
+    recordsKey: createHmac("sha256", Buffer.from(identity.secretsKey, "hex")).update("records of containers").digest(),
     images: imagesFrom(own, others),
     runtime: findProgram(settings.runtime),
     runtimes: Object.fromEntries(Object.entries(settings.runtimes).map(([application, name]) => [application, findProgram(name)])),

@@ -1,8 +1,9 @@
 import { spawn } from "node:child_process";
-import { readFileSync, watch, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { readFileSync, rmSync, watch, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { isErrno } from "@longshore/contract";
 import type { RuntimeCommand } from "../sandbox/conmon.js";
+import { inMemory } from "../sys/mount-namespace.js";
 import { identify, type ProcessIdentity } from "../sys/process.js";
 import type { ExecIo } from "./io.js";
 
@@ -31,10 +32,11 @@ export async function spawnInContainer(
   processSpec: Record<string, unknown>,
   io: ExecIo,
 ): Promise<RunningProcess> {
-  const specFile = join(directory, "process.json");
+  const specFile = inMemory(`${containerId}.${basename(directory)}`);
   const pidFile = join(directory, "pid");
   writeFileSync(specFile, JSON.stringify(processSpec), { mode: 0o600 });
   const over = new AbortController();
+  using _removed = { [Symbol.dispose]: () => rmSync(specFile, { force: true }) };
   using started = watchForPid(directory, pidFile);
   const child = spawn(
     runtime.program,

@@ -1,7 +1,7 @@
 import { closeSync, openSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { ExitReason, ExitRecord, InstanceStatus } from "@longshore/contract";
+import { type ExitReason, type ExitRecord, type InstanceStatus, openText, sealText } from "@longshore/contract";
 import type { OwnRun } from "../own/run.js";
 import type { RestoreRequest } from "../snapshot/restore-request.js";
 import { readLastLine, writeLastLine } from "../sys/last-line.js";
@@ -46,15 +46,21 @@ export interface InstanceRecord extends Terms {
   exit?: ExitRecord;
 }
 
+/** A record as it rests. */
+type KeptRecord = Omit<InstanceRecord, "environment"> & { readonly sealedEnvironment: string };
+
 /**
  * One file per instance, whose last line is its record (sys/last-line.ts). There is no fsync: the records describe processes, which end with the
  * machine, and a killed engine loses nothing that the kernel has.
  */
 export class RecordStore {
   readonly #directory: string;
+  readonly #key: Uint8Array;
 
-  constructor(directory: string) {
+  /** `key`, 32 bytes, encrypts what may hold secrets: the environments. */
+  constructor(directory: string, key: Uint8Array) {
     this.#directory = directory;
+    this.#key = key;
   }
 
   /** Makes the file of an instance that may come to be: to make one takes longer than all that is written into it later. */
@@ -63,7 +69,9 @@ export class RecordStore {
   }
 
   write(record: InstanceRecord): void {
-    writeLastLine(this.#file(record.id), record);
+    const { environment, ...rest } = record;
+    const sealedEnvironment = sealText(this.#key, [record.id], JSON.stringify(environment));
+    writeLastLine(this.#file(record.id), { ...rest, sealedEnvironment } satisfies KeptRecord);
   }
 
   async remove(id: string): Promise<void> {
@@ -75,11 +83,20 @@ export class RecordStore {
     const records: InstanceRecord[] = [];
     for (const name of await readdir(this.#directory)) {
       const file = join(this.#directory, name);
-      const record = name.endsWith(".json") ? (readLastLine(file) as InstanceRecord | undefined) : undefined;
-      if (record === undefined) await rm(file, { force: true });
-      else records.push(record);
+      const kept = name.endsWith(".json") ? (readLastLine(file) as KeptRecord | undefined) : undefined;
+      if (kept === undefined) await rm(file, { force: true });
+      else records.push(this.#opened(kept));
     }
     return records;
+  }
+
+  /** What another key has sealed cannot be known; its container can still be taken back, or reported as ended. */
+  #opened({ sealedEnvironment, ...rest }: KeptRecord): InstanceRecord {
+    try {
+      return { ...rest, environment: JSON.parse(openText(this.#key, [rest.id], sealedEnvironment)) as Record<string, string> };
+    } catch {
+      return { ...rest, environment: {} };
+    }
   }
 
   #file(id: string): string {

@@ -42,7 +42,7 @@ test("a container that mounts can neither uncover nor change what is the host's,
     for m in /proc/kcore /proc/keys /proc/timer_list /proc/sys /proc/irq /proc/bus /dev/null; do $b umount $m 2>/dev/null; done
     $b mount -o remount,rw /sys 2>/dev/null; $b mount -o remount,rw,bind /.longshore 2>/dev/null; $b mount -t proc none /to 2>/dev/null
     for f in /proc/kcore /proc/keys /to/kcore /proc/timer_list; do [ "$($b head -c 1 $f 2>/dev/null | $b wc -c)" != 0 ] && echo "READ $f"; done
-    for f in /proc/sys/kernel/core_pattern /proc/sys/vm/drop_caches /proc/sysrq-trigger /sys/kernel/uevent_helper /.longshore/go /.longshore/busybox /proc/1/exe; do
+    for f in /proc/sys/kernel/core_pattern /proc/sys/vm/drop_caches /proc/sysrq-trigger /sys/kernel/uevent_helper /.longshore/late/go /.longshore/late/new /.longshore/busybox /proc/1/exe; do
       (echo x >$f) 2>/dev/null && echo "WROTE $f"
     done
     $b mkdir /c; $b mount -t cgroup -o memory none /c 2>/dev/null || $b mount -t cgroup2 none /c 2>/dev/null

@@ -64,7 +64,7 @@ eachWay("devices, kernel memory and kernel settings are out of reach", async (ta
   const script = `
     b=/.longshore/busybox
     for f in /proc/sys/kernel/core_pattern /proc/sys/kernel/hostname /proc/sysrq-trigger /proc/sys/vm/drop_caches /proc/irq/0/x /sys/kernel/uevent_helper \\
-             /sys/fs/cgroup/x /.longshore/go /.longshore/busybox /.longshore/new /proc/1/exe; do
+             /sys/fs/cgroup/x /.longshore/late/go /.longshore/late/new /.longshore/busybox /.longshore/new /proc/1/exe; do
       (echo x >$f) 2>/dev/null && echo "WROTE $f"
     done
     for f in /proc/kcore /proc/keys /proc/timer_list /proc/interrupts /sys/firmware/x /dev/mem /dev/kmsg /dev/port; do
@@ -95,7 +95,7 @@ eachWay("nothing of the host is inherited or visible", async (target) => {
   const { lines } = await runScript(target, script);
   const descriptors = lines.filter((line) => line.startsWith("fd "));
   assert.ok(descriptors.length > 0);
-  const expected = /^fd (self 0 \/dev\/null|self [12] pipe:\[\d+\]|1 [02] \/dev\/null|1 [19] pipe:\[\d+\]|1 1\d \/\.longshore\/go)$/;
+  const expected = /^fd (self 0 \/dev\/null|self [12] pipe:\[\d+\]|1 [02] \/dev\/null|1 [19] pipe:\[\d+\]|1 1\d \/\.longshore\/late\/go)$/;
   for (const line of descriptors) assert.match(line, expected, lines.join("\n"));
   assert.deepEqual(
     lines.filter((line) => line.startsWith("environment ")),

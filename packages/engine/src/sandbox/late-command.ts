@@ -6,8 +6,10 @@ export interface LateCommand {
   readonly executable?: string | undefined;
 }
 
-/** What the shim's directory has for the shim: the pipe it waits on, the command, and the command of an init. */
-export const SHIM_FILES = { pipe: "f", command: "go", init: "init" } as const;
+/** What the shim's directory has for the shim: the pipe it waits on, and a directory for what comes late: the command, and the command of an init. */
+export const SHIM_FILES = { pipe: "f", late: "late", command: "go", init: "init" } as const;
+
+const LATE = `/.longshore/${SHIM_FILES.late}`;
 
 /** The shim's exit code if nobody tells it to go on, since the engine was killed: then nothing of the command has run. */
 export const NEVER_TOLD = 125;
@@ -18,9 +20,9 @@ export const NEVER_TOLD = 125;
  */
 export const SHIM_SCRIPT = [
   "exec 9>&2 2>/dev/null",
-  `(exec 2>&9 9>&-; read -r _ </.longshore/${SHIM_FILES.pipe} || exit ${NEVER_TOLD}; . /.longshore/${SHIM_FILES.command})`,
+  `(exec 2>&9 9>&-; read -r _ </.longshore/${SHIM_FILES.pipe} || exit ${NEVER_TOLD}; . ${LATE}/${SHIM_FILES.command})`,
   "code=$?",
-  `if [ -e /.longshore/${SHIM_FILES.init} ]; then exec 2>&9 9>&-; . /.longshore/${SHIM_FILES.init}; fi`,
+  `if [ -e ${LATE}/${SHIM_FILES.init} ]; then exec 2>&9 9>&-; . ${LATE}/${SHIM_FILES.init}; fi`,
   "exit $code",
 ].join("\n");
 

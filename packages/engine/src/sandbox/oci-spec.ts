@@ -2,7 +2,7 @@ import type { InstanceSize } from "@longshore/contract";
 import type { Identity } from "../image/user.js";
 import type { Grant } from "./grants.js";
 import type { IdRange } from "./id-ranges.js";
-import { SHIM_SCRIPT } from "./late-command.js";
+import { SHIM_FILES, SHIM_SCRIPT } from "./late-command.js";
 import type { Bind } from "./root-filesystem.js";
 
 /** What an unprivileged service may do: the set that Docker gives by default. */
@@ -36,8 +36,10 @@ const PIDS_LIMIT = 4096;
 
 export interface SpecInput {
   readonly rootDirectory: string;
-  /** Host directory that appears as `/.longshore`: the shim, its fifo, and the late command. */
+  /** Host directory that appears as `/.longshore`: the shim and its fifo. */
   readonly shimDirectory: string;
+  /** Host directory that appears in it as `late`. What is there rests in memory: environments hold secrets. */
+  readonly lateDirectory: string;
   /** Absent: no user namespace of its own. */
   readonly ids: IdRange | undefined;
   /** Host directories that appear in the container, writable. */
@@ -153,6 +155,12 @@ function mounts(input: SpecInput) {
       : []),
     ...input.binds.map(({ source, target }) => ({ destination: target, type: "bind", source, options: ["bind", "nosuid", "nodev"] })),
     { destination: "/.longshore", type: "bind", source: input.shimDirectory, options: ["bind", "ro", "nosuid", "nodev"] },
+    {
+      destination: `/.longshore/${SHIM_FILES.late}`,
+      type: "bind",
+      source: input.lateDirectory,
+      options: ["bind", "ro", "nosuid", "nodev"],
+    },
     ...Object.entries(input.etcFiles).map(([name, source]) => ({
       destination: `/etc/${name}`,
       type: "bind",

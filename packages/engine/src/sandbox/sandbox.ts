@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync, writeFileSync, writeSync } from "node:fs";
+import { closeSync, constants, mkdirSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { chown, link, mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type InstanceSize, isErrno, LongshoreError } from "@longshore/contract";
@@ -11,6 +11,7 @@ import { type Identity, resolveUser } from "../image/user.js";
 import { beginLog } from "../log/rotation.js";
 import { NetworkNamespace } from "../network/namespace.js";
 import { makeFifo } from "../sys/libc.js";
+import { inMemory } from "../sys/mount-namespace.js";
 import { identify, type ProcessIdentity, signalProcess } from "../sys/process.js";
 import { type Console, createUnderConmon, type RuntimeCommand, runtime } from "./conmon.js";
 import { asksForFuse, type Grants } from "./grants.js";
@@ -117,8 +118,10 @@ async function assemble(
   rememberRuntime(directory, host.runtime);
   await mkdir(shim, { mode: 0o755 });
   makeFifo(join(shim, SHIM_FILES.pipe), 0o644);
+  await mkdir(join(shim, SHIM_FILES.late), { mode: 0o755 });
+  mkdirSync(inMemory(id), { mode: 0o755 });
   // To be filled at the launch: a file that is there is faster to write.
-  await writeFile(join(shim, SHIM_FILES.command), "", { mode: 0o644 });
+  writeFileSync(join(inMemory(id), SHIM_FILES.command), "", { mode: 0o644 });
   await link(host.shim.file, join(shim, "busybox"));
   const grant = host.grants?.always;
   const ids = await host.ids?.take(id, grant?.idRanges);
@@ -135,6 +138,7 @@ async function assemble(
     const spec = ociSpec({
       rootDirectory: root,
       shimDirectory: join(mounts, "shim"),
+      lateDirectory: inMemory(id),
       ids,
       binds,
       etcFiles: await etcFiles(directory, mounts, ids?.base ?? 0, hostname, place, host.egress?.resolvConf),
@@ -175,7 +179,7 @@ async function assemble(
       network,
       place,
       launch: ({ executable, ...command }) =>
-        launch(shim, fifo, { ...command, executable: host.shim.namesPrograms ? executable : undefined }),
+        launch(inMemory(id), fifo, { ...command, executable: host.shim.namesPrograms ? executable : undefined }),
       abandon() {
         closeSync(fifo);
         network[Symbol.dispose]();
@@ -213,10 +217,10 @@ async function openOnceRead(fifo: string): Promise<number> {
   }
 }
 
-function launch(shim: string, fifo: number, command: LateCommand): void {
+function launch(directory: string, fifo: number, command: LateCommand): void {
   const scripts = lateScripts(command);
-  if (scripts.init !== undefined) writeFileSync(join(shim, SHIM_FILES.init), scripts.init, { mode: 0o644 });
-  writeFileSync(join(shim, SHIM_FILES.command), scripts.command);
+  if (scripts.init !== undefined) writeFileSync(join(directory, SHIM_FILES.init), scripts.init, { mode: 0o644 });
+  writeFileSync(join(directory, SHIM_FILES.command), scripts.command);
   writeSync(fifo, "\n");
   closeSync(fifo);
 }
@@ -260,6 +264,7 @@ export async function removeSandbox(host: SandboxHost, id: string, process: Proc
   await host.cgroups.remove(id);
   releaseFileSystem(join(host.mounts, id));
   await rm(join(host.directory, id), { recursive: true, force: true });
+  rmSync(inMemory(id), { recursive: true, force: true });
   await rm(join(host.exitsDirectory, id), { force: true });
   host.ids?.release(id);
 }

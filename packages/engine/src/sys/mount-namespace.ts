@@ -10,11 +10,16 @@ const MS_REMOUNT = 0x20;
 const MS_RDONLY = 1;
 /** Empty for everybody but the engine, which mounts what containers start from below it. */
 const MOUNT_POINT = "/run/longshore/mounts";
+/** What must not reach a disk. */
+const IN_MEMORY = `${MOUNT_POINT}/memory`;
 const HYBRID_CGROUP2 = "/sys/fs/cgroup/unified";
 
 const mount = libcFunction("int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)");
 const makeNode = libcFunction("int mknod(const char *path, unsigned int mode, unsigned long device)");
 const S_IFCHR = 0o020000;
+
+/** Room for the environments of some thousand containers. */
+const MEMORY_LIMIT = "256m";
 
 let entered = false;
 
@@ -30,9 +35,18 @@ export function enterPrivateMountNamespace(): void {
   // crun refuses a host that has both cgroup versions mounted. The second one has no controllers there, so nothing is lost without it.
   if (existsSync(`${HYBRID_CGROUP2}/cgroup.procs`)) unmount(HYBRID_CGROUP2);
   mkdirSync(MOUNT_POINT, { recursive: true, mode: 0o711 });
-  if (mount("none", MOUNT_POINT, "tmpfs", 0, "mode=711,size=64k") !== 0) throw new SystemCallError("mount", MOUNT_POINT);
+  if (mount("none", MOUNT_POINT, "tmpfs", 0, `mode=711,size=${MEMORY_LIMIT}`) !== 0) throw new SystemCallError("mount", MOUNT_POINT);
+  mkdirSync(IN_MEMORY, { mode: 0o711 });
   protectNullDevice();
   entered = true;
+}
+
+/**
+ * The path of a file that rests in memory, that the engine and what it starts can see, and that is gone with them: for environments, which may hold
+ * secrets. Use synchronous calls, as below a mounted root.
+ */
+export function inMemory(name: string): string {
+  return join(IN_MEMORY, name);
 }
 
 /** A device that anybody may open who gets to see it, for containers; its name is passable as {@link passableName} is. */

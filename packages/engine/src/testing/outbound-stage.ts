@@ -103,6 +103,7 @@ export class OutboundStage implements AsyncDisposable {
     this.#open = await openEngine({
       dataDirectory: join(this.#directory, "data"),
       runDirectory: join(this.#directory, "run"),
+      recordsKey: Buffer.alloc(32, "records"),
       images: this.images,
       runtime: "/usr/bin/crun",
       poolDepth: 1,

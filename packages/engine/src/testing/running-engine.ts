@@ -36,6 +36,7 @@ export function engineSettings(directory: string, images: ImageSource): EngineSe
   return {
     dataDirectory: join(directory, "data"),
     runDirectory: join(directory, "run"),
+    recordsKey: Buffer.alloc(32, "records"),
     images,
     runtime: "/usr/bin/crun",
     poolDepth: 1,
