@@ -26,6 +26,7 @@ export {
   BLOBS_PREFIX,
   blobKey,
   DIGEST_PATTERN,
+  digestOfBlobKey,
   type ManifestLink,
   manifestKey,
   REPOSITORIES_PREFIX,

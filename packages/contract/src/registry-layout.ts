@@ -3,19 +3,25 @@
  * Blobs (layers, configs and manifests alike) are shared by all repositories; a repository holds links to them.
  */
 
-/** `sha256:<64 hex>`, the only digest form that the registry stores. */
-export const DIGEST_PATTERN = /^sha256:[0-9a-f]{64}$/;
+/** `sha256:<64 hex>` or `sha512:<128 hex>`, the digests that the registry stores. */
+export const DIGEST_PATTERN = /^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/;
 
 /** Every blob's key begins so. */
-export const BLOBS_PREFIX = "registry/blobs/sha256/";
+export const BLOBS_PREFIX = "registry/blobs/";
 
 /** Every key that belongs to a repository begins so, followed by the repository's name. */
 export const REPOSITORIES_PREFIX = "registry/repositories/";
 
 /** Key of a blob's bytes. */
 export function blobKey(digest: string): string {
-  const hex = digest.slice("sha256:".length);
-  return `registry/blobs/sha256/${hex.slice(0, 2)}/${hex}`;
+  const [algorithm, hex = ""] = digest.split(":");
+  return `${BLOBS_PREFIX}${algorithm}/${hex.slice(0, 2)}/${hex}`;
+}
+
+/** The digest of the blob that {@link blobKey} made this key of. */
+export function digestOfBlobKey(key: string): string {
+  const [algorithm, , hex] = key.slice(BLOBS_PREFIX.length).split("/");
+  return `${algorithm}:${hex}`;
 }
 
 /** Key of a repository's link to a blob: an empty object that says this repository may serve it. */

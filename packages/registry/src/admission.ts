@@ -7,8 +7,10 @@ import {
   type ImageManifest,
   isContainerImage,
   type Manifest,
+  manifestsOf,
   type Platform,
   parseConfigPlatform,
+  runsHere,
 } from "./manifest.js";
 import type { ManifestStore } from "./manifest-store.js";
 
@@ -28,11 +30,10 @@ export class Admission {
   /** Errors: `MANIFEST_BLOB_UNKNOWN` when something that the manifest refers to is not in the repository, or has another size. */
   async checkReferences(repository: string, manifest: Manifest): Promise<void> {
     const missing: string[] = [];
-    const wanted = manifest.kind === "image" ? blobsOf(manifest) : manifest.manifests;
-    for (const { digest, size } of wanted) {
+    for (const { digest, size, mayBeAbsent } of manifest.kind === "image" ? blobsOf(manifest) : manifestsOf(manifest)) {
       const found =
         manifest.kind === "image" ? await this.#blobs.find(repository, digest) : await this.#manifests.find(repository, { digest });
-      if (found?.size !== size) missing.push(digest);
+      if (found === undefined ? !mayBeAbsent : found.size !== size) missing.push(digest);
     }
     if (missing.length === 0) return;
     throw new RegistryError("MANIFEST_BLOB_UNKNOWN", `The manifest refers to what ${repository} does not have: ${missing.join(", ")}.`, {
@@ -46,7 +47,7 @@ export class Admission {
    * Errors: `UNSUPPORTED`.
    */
   async checkPlatform(repository: string, tag: string, manifest: Manifest): Promise<void> {
-    const platforms = await this.#platforms(repository, manifest);
+    const platforms = await this.#platforms(repository, manifest, new Set());
     if (platforms === undefined || platforms.some(runsHere)) return;
     const names = [...new Set(platforms.map(platformName))].join(", ") || "no platform";
     throw new RegistryError("UNSUPPORTED", `The image ${repository}:${tag} is for ${names}, but containers run on linux/amd64.`, {
@@ -55,24 +56,25 @@ export class Admission {
     });
   }
 
-  /** Where a manifest runs; `undefined` when it does not say. */
-  async #platforms(repository: string, manifest: Manifest): Promise<Platform[] | undefined> {
+  /** Where a manifest runs, and those it leads to that are not among `seen`; `undefined` when it does not say. */
+  async #platforms(repository: string, manifest: Manifest, seen: Set<string>): Promise<Platform[] | undefined> {
     if (manifest.kind === "image") {
       const platform = await this.#imagePlatform(manifest);
       return platform === undefined ? undefined : [platform];
     }
-    const platforms: Platform[] = [];
+    const stated: Platform[] = [];
     for (const child of manifest.manifests) {
-      const platform = child.platform ?? (await this.#childPlatform(repository, child));
-      // Attestations are listed beside the images as unknown/unknown.
-      if (platform !== undefined && platform.os !== "unknown") platforms.push(platform);
+      stated.push(...(child.platform === undefined ? await this.#childPlatforms(repository, child, seen) : [child.platform]));
     }
-    return platforms;
+    // Attestations are listed beside the images as unknown/unknown.
+    return stated.length === 0 ? undefined : stated.filter((platform) => platform.os !== "unknown");
   }
 
-  async #childPlatform(repository: string, child: Descriptor): Promise<Platform | undefined> {
+  async #childPlatforms(repository: string, child: Descriptor, seen: Set<string>): Promise<Platform[]> {
+    if (seen.has(child.digest)) return [];
+    seen.add(child.digest);
     const stored = await this.#manifests.read(repository, { digest: child.digest });
-    return stored?.manifest.kind === "image" ? this.#imagePlatform(stored.manifest) : undefined;
+    return (stored && (await this.#platforms(repository, stored.manifest, seen))) ?? [];
   }
 
   async #imagePlatform(manifest: ImageManifest): Promise<Platform | undefined> {
@@ -83,10 +85,6 @@ export class Admission {
     const config = await this.#blobs.read(manifest.config.digest);
     return config === undefined ? undefined : parseConfigPlatform(await buffer(config.body));
   }
-}
-
-function runsHere(platform: Platform): boolean {
-  return platform.os === "linux" && platform.architecture === "amd64";
 }
 
 function platformName({ os = "any", architecture = "any" }: Platform): string {

@@ -1,4 +1,5 @@
-import { BLOBS_PREFIX, type Bucket, manifestKey, repositoryBlobKey } from "@longshore/contract";
+import { BLOBS_PREFIX, type Bucket, digestOfBlobKey, manifestKey, repositoryBlobKey } from "@longshore/contract";
+import type { AccountUsage } from "./account-usage.js";
 import { blobsOf } from "./manifest.js";
 import type { ManifestStore, StoredManifest } from "./manifest-store.js";
 import type { Protection } from "./protection.js";
@@ -11,6 +12,15 @@ export interface Collected {
   readonly blobs: number;
   /** Of the blobs. */
   readonly bytes: number;
+}
+
+interface CollectorParts {
+  readonly bucket: Bucket;
+  readonly manifests: ManifestStore;
+  readonly protection: Protection;
+  readonly usage: AccountUsage;
+  /** The digests of manifests that are deployed. Without it every untagged manifest may be, and stays. */
+  readonly inUse: (() => Promise<Iterable<string>>) | undefined;
 }
 
 interface Repository {
@@ -31,14 +41,15 @@ export class Collector {
   readonly #bucket: Bucket;
   readonly #manifests: ManifestStore;
   readonly #protection: Protection;
+  readonly #usage: AccountUsage;
   readonly #inUse: (() => Promise<Iterable<string>>) | undefined;
   #running: Promise<Collected> | undefined;
 
-  /** `inUse` gives the digests of manifests that are deployed. Without it every untagged manifest may be, and stays. */
-  constructor(bucket: Bucket, manifests: ManifestStore, protection: Protection, inUse?: () => Promise<Iterable<string>>) {
+  constructor({ bucket, manifests, protection, usage, inUse }: CollectorParts) {
     this.#bucket = bucket;
     this.#manifests = manifests;
     this.#protection = protection;
+    this.#usage = usage;
     this.#inUse = inUse;
   }
 
@@ -71,6 +82,7 @@ export class Collector {
     }
     const freed = await this.#sweepBlobs(needed);
     this.#protection.prune();
+    if (manifests + links > 0) this.#usage.recount();
     return { manifests, links, ...freed };
   }
 
@@ -152,7 +164,7 @@ export class Collector {
     let blobs = 0;
     let bytes = 0;
     for await (const { key, size } of this.#bucket.list(BLOBS_PREFIX)) {
-      const digest = `sha256:${key.slice(key.lastIndexOf("/") + 1)}`;
+      const digest = digestOfBlobKey(key);
       if (needed.has(digest)) continue;
       if (!(await this.#protection.deleteUnlessProtected(digest, () => this.#bucket.delete(key)))) continue;
       blobs++;

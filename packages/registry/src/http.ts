@@ -22,6 +22,11 @@ export function mayName(access: Access, repository: string): boolean {
   return access.repositoryPrefix === undefined || repository.startsWith(namespaceOf(access));
 }
 
+/** True when the caller's namespace contains the whole account (the first part of its name) that the repository belongs to. */
+export function mayNameAccountOf(access: Access, repository: string): boolean {
+  return mayName(access, repository.slice(0, repository.indexOf("/") + 1));
+}
+
 /** What the names of all repositories of the caller begin with. */
 export function namespaceOf(access: Access): string {
   const prefix = access.repositoryPrefix;

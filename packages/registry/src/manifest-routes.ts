@@ -1,13 +1,15 @@
-import { createHash } from "node:crypto";
 import type { Admission } from "./admission.js";
+import { algorithmOf, checkedAlgorithm, digestOf } from "./digests.js";
 import { RegistryError } from "./errors.js";
 import { type Exchange, page, readBody, sendEmpty, sendJson } from "./http.js";
 import { parseManifest } from "./manifest.js";
-import type { ManifestStore } from "./manifest-store.js";
-import type { Reference } from "./routes.js";
+import type { ManifestStore, Referrer } from "./manifest-store.js";
+import { checkedTag, type Reference } from "./routes.js";
 
 /** As the specification advises. */
 const LARGEST_MANIFEST = 4 * 1024 * 1024;
+/** Clients read a list of referrers as they do a manifest. */
+const LARGEST_LIST = LARGEST_MANIFEST - 1024;
 
 interface ManifestTarget {
   readonly repository: string;
@@ -38,35 +40,42 @@ export class ManifestRoutes {
     res.writeHead(200, headers).end(stored.bytes);
   }
 
-  /** `PUT …/manifests/<tag or digest>`; returns the digest. */
-  async put({ repository, reference }: ManifestTarget, { req, res }: Exchange): Promise<string> {
+  /** `PUT …/manifests/<tag or digest>`, with more tags as `?tag=`; returns the digest. */
+  async put({ repository, reference }: ManifestTarget, { req, res, query }: Exchange): Promise<string> {
+    const named = query.getAll("tag").map(checkedTag);
+    const tags = [...new Set([...(reference.tag === undefined ? [] : [reference.tag]), ...named])];
     const bytes = await readBody(req, LARGEST_MANIFEST, "manifest");
     const manifest = parseManifest(bytes, req.headers["content-type"]);
-    const digest = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+    const digest = digestOf(bytes, reference.digest === undefined ? checkedAlgorithm(null) : algorithmOf(reference.digest));
     if (reference.digest !== undefined && reference.digest !== digest) {
       throw new RegistryError("DIGEST_INVALID", `The manifest sent has the digest ${digest}, not ${reference.digest}.`, {
         hint: "Push the image again.",
         details: { actual: digest, expected: reference.digest },
       });
     }
-    await this.#admission.checkReferences(repository, manifest);
-    if (reference.tag !== undefined) await this.#admission.checkPlatform(repository, reference.tag, manifest);
     const link = { digest, mediaType: manifest.mediaType, size: bytes.length };
-    await this.#manifests.put(repository, reference.tag, { link, manifest, bytes });
+    await this.#manifests.undisturbed(repository, async () => {
+      await this.#admission.checkReferences(repository, manifest);
+      const [tag] = tags;
+      if (tag !== undefined) await this.#admission.checkPlatform(repository, tag, manifest);
+      await this.#manifests.put(repository, tags, { link, manifest, bytes });
+    });
     sendEmpty(res, 201, {
       location: `/v2/${repository}/manifests/${digest}`,
       "docker-content-digest": digest,
       ...(manifest.subject === undefined ? {} : { "oci-subject": manifest.subject.digest }),
+      ...(named.length === 0 ? {} : { "oci-tag": named.join(", ") }),
     });
     return digest;
   }
 
   /** `DELETE …/manifests/<tag or digest>`: a tag alone, or a manifest with all its tags. The space comes back when garbage is collected. */
   async delete({ repository, reference }: ManifestTarget, { res }: Exchange): Promise<void> {
-    const deleted =
+    const deleted = await this.#manifests.undisturbed(repository, () =>
       reference.tag === undefined
-        ? await this.#manifests.deleteManifest(repository, reference.digest)
-        : await this.#manifests.deleteTag(repository, reference.tag);
+        ? this.#manifests.deleteManifest(repository, reference.digest)
+        : this.#manifests.deleteTag(repository, reference.tag),
+    );
     if (!deleted) throw unknownManifest(repository, reference);
     sendEmpty(res, 202);
   }
@@ -81,18 +90,36 @@ export class ManifestRoutes {
     sendJson(res, 200, { name: repository, tags: names }, headers);
   }
 
-  /** `GET …/referrers/<digest>`: an index of the manifests that have this one as their subject. */
+  /** `GET …/referrers/<digest>`: an index of the manifests that have this one as their subject, in pages that a client takes. */
   async referrers({ repository, digest }: { repository: string; digest: string }, { res, query }: Exchange): Promise<void> {
     const wanted = query.get("artifactType");
+    const last = query.get("last") ?? "";
     const all = await this.#manifests.referrers(repository, digest);
-    const manifests = wanted === null ? all : all.filter((referrer) => referrer.artifactType === wanted);
+    const rest = all.filter((referrer) => referrer.digest > last && (wanted === null || referrer.artifactType === wanted));
+    const manifests = fitting(rest, LARGEST_LIST);
+    const filter = wanted === null ? "" : `&artifactType=${encodeURIComponent(wanted)}`;
+    const next = `/v2/${repository}/referrers/${digest}?last=${encodeURIComponent(manifests.at(-1)?.digest ?? "")}${filter}`;
     sendJson(
       res,
       200,
       { schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json", manifests },
-      { "content-type": "application/vnd.oci.image.index.v1+json", ...(wanted === null ? {} : { "oci-filters-applied": "artifactType" }) },
+      {
+        "content-type": "application/vnd.oci.image.index.v1+json",
+        ...(wanted === null ? {} : { "oci-filters-applied": "artifactType" }),
+        ...(manifests.length === rest.length ? {} : { link: `<${next}>; rel="next"` }),
+      },
     );
   }
+}
+
+/** As many of the first descriptors as fit into so many bytes, and at least one. */
+function fitting(referrers: readonly Referrer[], limit: number): readonly Referrer[] {
+  let bytes = 0;
+  const beyond = referrers.findIndex((referrer) => {
+    bytes += Buffer.byteLength(JSON.stringify(referrer)) + 1;
+    return bytes > limit;
+  });
+  return beyond < 0 ? referrers : referrers.slice(0, Math.max(1, beyond));
 }
 
 function unknownManifest(repository: string, reference: Reference): RegistryError {

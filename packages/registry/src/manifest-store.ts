@@ -1,7 +1,9 @@
 import { buffer, json } from "node:stream/consumers";
 import { type Bucket, blobKey, LongshoreError, type ManifestLink, manifestKey, referrerKey, tagKey } from "@longshore/contract";
 import { z } from "zod";
-import { type Manifest, parseManifest } from "./manifest.js";
+import type { AccountUsage } from "./account-usage.js";
+import { KeyedMutex } from "./keyed-mutex.js";
+import { blobsOf, type Manifest, parseManifest } from "./manifest.js";
 import type { Protection } from "./protection.js";
 import type { Reference } from "./routes.js";
 
@@ -21,17 +23,25 @@ export interface StoredManifest {
 export class ManifestStore {
   readonly #bucket: Bucket;
   readonly #protection: Protection;
+  readonly #usage: AccountUsage;
+  readonly #changes = new KeyedMutex();
 
-  constructor(bucket: Bucket, protection: Protection) {
+  constructor(bucket: Bucket, protection: Protection, usage: AccountUsage) {
     this.#bucket = bucket;
     this.#protection = protection;
+    this.#usage = usage;
+  }
+
+  /** Runs `work` while nothing else that was given to this does anything in the repository: what one has looked at, the other does not take away. */
+  undisturbed<T>(repository: string, work: () => Promise<T>): Promise<T> {
+    return this.#changes.run(repository, work);
   }
 
   /** Where a tag or digest leads in this repository; `undefined` when nowhere. Whoever asks may rely on it for a grace period. */
   async find(repository: string, reference: Reference): Promise<ManifestLink | undefined> {
     const link = await this.peek(repository, reference);
     if (link === undefined) return undefined;
-    await this.#protection.protect(link.digest);
+    await this.#protection.protect(repository, link.digest);
     // Again, because it may have been deleted just before.
     return this.peek(repository, { digest: link.digest });
   }
@@ -55,16 +65,21 @@ export class ManifestStore {
     return { link, bytes, manifest: parseManifest(bytes, link.mediaType) };
   }
 
-  /** Stores an admitted manifest, then lets the tag lead to it: a reader sees the whole new image or the whole old one. */
-  async put(repository: string, tag: string | undefined, { link, manifest, bytes }: StoredManifest): Promise<void> {
-    await this.#protection.protect(link.digest);
-    await this.#bucket.put(blobKey(link.digest), bytes);
+  /**
+   * Stores an admitted manifest, then lets the tags lead to it: a reader of a tag sees the whole new image or the whole old one.
+   * Errors: `DENIED` beyond the account's quota.
+   */
+  async put(repository: string, tags: readonly string[], { link, manifest, bytes }: StoredManifest): Promise<void> {
+    await this.#protection.protect(repository, link.digest);
+    await this.#usage.counted(repository, link.digest, bytes.length, async () => {
+      await this.#bucket.put(blobKey(link.digest), bytes);
+      await this.#bucket.put(manifestKey(repository, link.digest), JSON.stringify(link));
+    });
     if (manifest.subject !== undefined) {
       const referrer = JSON.stringify(referrerDescriptor(link, manifest));
       await this.#bucket.put(referrerKey(repository, manifest.subject.digest, link.digest), referrer);
     }
-    await this.#bucket.put(manifestKey(repository, link.digest), JSON.stringify(link));
-    if (tag !== undefined) await this.#bucket.put(tagKey(repository, tag), JSON.stringify(link));
+    for (const tag of tags) await this.#bucket.put(tagKey(repository, tag), JSON.stringify(link));
   }
 
   /** Takes a tag away; the manifest stays until it is collected. False when there was no such tag. */
@@ -89,6 +104,16 @@ export class ManifestStore {
   async unlink(repository: string, { link, manifest }: StoredManifest): Promise<void> {
     if (manifest.subject !== undefined) await this.#bucket.delete(referrerKey(repository, manifest.subject.digest, link.digest));
     await this.#bucket.delete(manifestKey(repository, link.digest));
+    this.#usage.recount();
+  }
+
+  /** The digest of a manifest of the repository that has the blob as its config or a layer; `undefined` when there is none. */
+  async userOf(repository: string, blob: string): Promise<string | undefined> {
+    for (const digest of await this.#names(manifestKey(repository, ""))) {
+      const stored = await this.open(await this.peek(repository, { digest }));
+      if (stored?.manifest.kind === "image" && blobsOf(stored.manifest).some((needed) => needed.digest === blob)) return digest;
+    }
+    return undefined;
   }
 
   /** The repository's tags, sorted. */

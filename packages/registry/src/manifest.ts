@@ -16,6 +16,9 @@ const IMAGE_CONFIG_TYPES: readonly string[] = [
   "application/vnd.docker.container.image.v1+json",
 ];
 
+/** Layers that their licence keeps at their maker's address. */
+const FROM_MAKER = /^application\/vnd\.(?:oci\.image\.layer\.nondistributable\.v1\.tar|docker\.image\.rootfs\.foreign\.diff\.tar)/;
+
 const platformSchema = z.object({ os: z.string().optional(), architecture: z.string().optional() });
 
 const descriptorSchema = z.object({
@@ -96,9 +99,26 @@ export function isContainerImage(manifest: ImageManifest): boolean {
   return IMAGE_CONFIG_TYPES.includes(manifest.config.mediaType);
 }
 
-/** The blobs that an image cannot do without, each digest once. */
-export function blobsOf(manifest: ImageManifest): readonly Descriptor[] {
-  return [...new Map([manifest.config, ...manifest.layers].map((blob) => [blob.digest, blob])).values()];
+/** What a manifest refers to. `mayBeAbsent`: nobody here needs it, or clients get it elsewhere. */
+export type Part = Descriptor & { readonly mayBeAbsent: boolean };
+
+/** The blobs that an image consists of, each digest once. Layers that are to be had from their maker may be absent. */
+export function blobsOf(manifest: ImageManifest): readonly Part[] {
+  return distinct([manifest.config, ...manifest.layers], ({ mediaType }) => FROM_MAKER.test(mediaType));
+}
+
+/** The manifests that an index lists, each digest once. Those for platforms on which nothing runs here may be absent. */
+export function manifestsOf(manifest: IndexManifest): readonly Part[] {
+  return distinct(manifest.manifests, ({ platform }) => platform !== undefined && !runsHere(platform));
+}
+
+/** True for the one platform that containers run on. */
+export function runsHere(platform: Platform): boolean {
+  return platform.os === "linux" && platform.architecture === "amd64";
+}
+
+function distinct(descriptors: readonly Descriptor[], mayBeAbsent: (one: Descriptor) => boolean): readonly Part[] {
+  return [...new Map(descriptors.map((one) => [one.digest, { ...one, mayBeAbsent: mayBeAbsent(one) }])).values()];
 }
 
 function commonOf(common: z.infer<typeof commonSchema>, mediaType: string): Common {

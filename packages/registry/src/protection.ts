@@ -1,6 +1,10 @@
+/** How often in one grace period a push that goes on says so. */
+const RENEWALS = 4;
+
 /**
  * Keeps the garbage collector away from what a push relies on. A client asks which layers are there, sends the others, then the manifest: until
- * then nothing in the bucket says that those layers are needed, so each digest that was asked for, sent or named is safe for a grace period.
+ * then nothing in the bucket says that those layers are needed, so each digest that was asked for, sent or named is safe for a grace period, and
+ * for as long as bytes of the push arrive.
  *
  * This is known to this process only. After a start everything is safe for one grace period; a bucket must have one collecting registry.
  */
@@ -8,6 +12,7 @@ export class Protection {
   readonly #gracePeriodMs: number;
   readonly #startedAt = Date.now();
   readonly #until = new Map<string, number>();
+  readonly #byRepository = new Map<string, Set<string>>();
   readonly #deletions = new Map<string, Promise<void>>();
 
   constructor(gracePeriodMs: number) {
@@ -15,9 +20,25 @@ export class Protection {
   }
 
   /** When this resolves, no deletion of the digest is under way, and none begins within the grace period: what is there now stays there. */
-  async protect(digest: string): Promise<void> {
+  async protect(repository: string, digest: string): Promise<void> {
     this.#until.set(digest, Date.now() + this.#gracePeriodMs);
+    const digests = this.#byRepository.get(repository) ?? new Set();
+    this.#byRepository.set(repository, digests.add(digest));
     await this.#deletions.get(digest);
+  }
+
+  /** Passes on the bytes of a push to a repository. While they come, what is protected there stays so: a push may take longer than a grace period. */
+  async *during(repository: string, bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    let renewed = Date.now();
+    for await (const chunk of bytes) {
+      const now = Date.now();
+      if (now - renewed >= this.#gracePeriodMs / RENEWALS) {
+        renewed = now;
+        this.#renew(repository, now);
+      }
+      yield chunk;
+    }
+    this.#renew(repository, Date.now());
   }
 
   /** True while nothing named by this digest may be deleted. */
@@ -48,5 +69,15 @@ export class Protection {
   prune(): void {
     const now = Date.now();
     for (const [digest, until] of this.#until) if (until <= now) this.#until.delete(digest);
+    for (const [repository, digests] of this.#byRepository) {
+      for (const digest of digests) if (!this.#until.has(digest)) digests.delete(digest);
+      if (digests.size === 0) this.#byRepository.delete(repository);
+    }
+  }
+
+  #renew(repository: string, now: number): void {
+    for (const digest of this.#byRepository.get(repository) ?? []) {
+      if ((this.#until.get(digest) ?? 0) > now) this.#until.set(digest, now + this.#gracePeriodMs);
+    }
   }
 }

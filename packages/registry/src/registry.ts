@@ -1,8 +1,9 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
 import type { Bucket } from "@longshore/contract";
 import { type Authorize, authenticate, checkAllowed, type Need } from "./access.js";
+import { AccountUsage } from "./account-usage.js";
 import { Admission } from "./admission.js";
-import { serveBlob } from "./blob-routes.js";
+import { BlobRoutes } from "./blob-routes.js";
 import { BlobStore } from "./blob-store.js";
 import { serveCatalog } from "./catalog-routes.js";
 import { Collector } from "./collector.js";
@@ -16,6 +17,8 @@ import { UploadRoutes } from "./upload-routes.js";
 import { UploadStore } from "./upload-store.js";
 
 const HOUR_MS = 3_600_000;
+/** What Cloudflare gives an account. */
+const ACCOUNT_LIMIT_BYTES = 50e9;
 
 /** One thing worth knowing that happened in the registry. */
 export interface RegistryEvent {
@@ -32,6 +35,8 @@ export interface RegistryOptions {
   readonly log: (event: RegistryEvent) => void;
   /** Digests of the manifests that are deployed. Without it untagged images are never collected. */
   readonly inUse?: () => Promise<Iterable<string>>;
+  /** How many bytes the images of one account may take, each blob counted once; 50 GB by default. */
+  readonly accountLimitBytes?: number;
   /** How long the garbage collector leaves alone what a push may rely on; an hour by default. */
   readonly gracePeriodMs?: number;
   /** How long an upload may pause before it is discarded; a day by default. */
@@ -47,7 +52,7 @@ interface Action {
 /** An image registry (OCI distribution 1.1, and what Docker and wrangler ask beyond it) over a bucket. Disposing stops its housekeeping. */
 export class Registry implements AsyncDisposable {
   readonly #options: RegistryOptions;
-  readonly #blobs: BlobStore;
+  readonly #blobRoutes: BlobRoutes;
   readonly #uploads: UploadStore;
   readonly #uploadRoutes: UploadRoutes;
   readonly #manifestRoutes: ManifestRoutes;
@@ -57,12 +62,14 @@ export class Registry implements AsyncDisposable {
   constructor(options: RegistryOptions) {
     this.#options = options;
     const protection = new Protection(options.gracePeriodMs ?? HOUR_MS);
-    const manifests = new ManifestStore(options.bucket, protection);
-    this.#blobs = new BlobStore(options.bucket, protection);
+    const usage = new AccountUsage(options.bucket, options.accountLimitBytes ?? ACCOUNT_LIMIT_BYTES);
+    const manifests = new ManifestStore(options.bucket, protection, usage);
+    const blobs = new BlobStore(options.bucket, protection, usage);
+    this.#blobRoutes = new BlobRoutes(blobs, manifests);
     this.#uploads = new UploadStore(options.uploadsDirectory);
-    this.#uploadRoutes = new UploadRoutes(this.#uploads, this.#blobs);
-    this.#manifestRoutes = new ManifestRoutes(manifests, new Admission(this.#blobs, manifests));
-    this.#collector = new Collector(options.bucket, manifests, protection, options.inUse);
+    this.#uploadRoutes = new UploadRoutes(this.#uploads, blobs);
+    this.#manifestRoutes = new ManifestRoutes(manifests, new Admission(blobs, manifests));
+    this.#collector = new Collector({ bucket: options.bucket, manifests, protection, usage, inUse: options.inUse });
     this.#housekeeping = setInterval(() => void this.cleanUp(), HOUR_MS).unref();
   }
 
@@ -110,21 +117,25 @@ export class Registry implements AsyncDisposable {
 
   /** The whole interface: method by method what can be done to a target. */
   #actions(target: Target): Record<string, Action> {
+    const blobs = this.#blobRoutes;
     const uploads = this.#uploadRoutes;
     const manifests = this.#manifestRoutes;
     switch (target.kind) {
       case "base":
         return both({ need: "any", run: async ({ res }) => sendJson(res, 200, {}) });
       case "catalog":
-        return { GET: { need: "pull", run: (exchange) => serveCatalog(this.#options.bucket, exchange) } };
+        return both({ need: "pull", run: (exchange) => serveCatalog(this.#options.bucket, exchange) });
       case "gc":
         return { PUT: { need: "push", run: async ({ res }) => sendJson(res, 200, { collected: await this.#collect() }) } };
       case "tags":
-        return { GET: { need: "pull", run: (exchange) => manifests.tags(target.repository, exchange) } };
+        return both({ need: "pull", run: (exchange) => manifests.tags(target.repository, exchange) });
       case "referrers":
-        return { GET: { need: "pull", run: (exchange) => manifests.referrers(target, exchange) } };
+        return both({ need: "pull", run: (exchange) => manifests.referrers(target, exchange) });
       case "blob":
-        return both({ need: "pull", run: (exchange) => serveBlob(this.#blobs, target, exchange) });
+        return {
+          ...both({ need: "pull", run: (exchange) => blobs.serve(target, exchange) }),
+          DELETE: { need: "push", run: (exchange) => blobs.delete(target, exchange) },
+        };
       case "uploads":
         return { POST: { need: "push", run: (exchange) => uploads.begin(target.repository, exchange) } };
       case "upload":

@@ -56,16 +56,20 @@ export function checkedRepository(name: string): string {
 export function checkedDigest(digest: string): string {
   if (DIGEST_PATTERN.test(digest)) return digest;
   throw new RegistryError("DIGEST_INVALID", `${JSON.stringify(digest)} is not a digest that this registry stores.`, {
-    hint: 'Use "sha256:" and 64 lower case hex digits.',
+    hint: 'Use "sha256:" and 64 lower case hex digits, or "sha512:" and 128.',
+  });
+}
+
+/** Errors: `NAME_INVALID` when this cannot be a tag. */
+export function checkedTag(tag: string): string {
+  if (TAG.test(tag)) return tag;
+  throw new RegistryError("NAME_INVALID", `${JSON.stringify(tag)} cannot be a tag.`, {
+    hint: "A tag is at most 128 letters, digits, dots, dashes and underscores, and begins with none of dot and dash.",
   });
 }
 
 function checkedReference(reference: string): Reference {
-  if (reference.includes(":")) return { digest: checkedDigest(reference) };
-  if (TAG.test(reference)) return { tag: reference };
-  throw new RegistryError("NAME_INVALID", `${JSON.stringify(reference)} cannot be a tag.`, {
-    hint: "A tag is at most 128 letters, digits, dots, dashes and underscores, and begins with none of dot and dash.",
-  });
+  return reference.includes(":") ? { digest: checkedDigest(reference) } : { tag: checkedTag(reference) };
 }
 
 function decode(path: string): string {

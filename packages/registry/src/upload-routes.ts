@@ -1,6 +1,7 @@
 import type { BlobStore } from "./blob-store.js";
+import { algorithmOf, checkedAlgorithm } from "./digests.js";
 import { RegistryError } from "./errors.js";
-import { bodyOf, contentLength, type Exchange, mayName, sendEmpty } from "./http.js";
+import { bodyOf, contentLength, type Exchange, mayName, mayNameAccountOf, sendEmpty } from "./http.js";
 import { checkedDigest, checkedRepository } from "./routes.js";
 import type { Upload, UploadStore } from "./upload-store.js";
 
@@ -19,19 +20,19 @@ export class UploadRoutes {
     this.#blobs = blobs;
   }
 
-  /** `POST …/blobs/uploads/`: mounts with `?mount=&from=`, takes the whole blob with `?digest=`, else begins an upload. */
+  /** `POST …/blobs/uploads/`: mounts with `?mount=`, takes the whole blob with `?digest=`, else begins an upload (`?digest-algorithm=`). */
   async begin(repository: string, exchange: Exchange): Promise<void> {
     const { query, res, req } = exchange;
     if (await this.#mounted(repository, exchange)) return;
     const wanted = query.get("digest");
     if (wanted === null) {
-      sendEmpty(res, 202, progressHeaders(await this.#uploads.create(repository)));
+      sendEmpty(res, 202, progressHeaders(await this.#uploads.create(repository, checkedAlgorithm(query.get("digest-algorithm")))));
       return;
     }
     const digest = checkedDigest(wanted);
-    const upload = await this.#uploads.create(repository);
+    const upload = await this.#uploads.create(repository, algorithmOf(digest));
     try {
-      await this.#uploads.append(upload, bodyOf(req));
+      await this.#uploads.append(upload, 0, this.#blobs.arriving(repository, 0, bodyOf(req)));
     } catch (error) {
       await this.#discardIfThere(upload);
       throw error;
@@ -65,12 +66,14 @@ export class UploadRoutes {
 
   async #mounted(repository: string, { query, res, access }: Exchange): Promise<boolean> {
     const mount = query.get("mount");
-    const from = query.get("from");
-    if (mount === null || from === null) return false;
+    if (mount === null) return false;
     const digest = checkedDigest(mount);
+    const from = query.get("from");
+    if (from !== null) checkedRepository(from);
     // A repository that the caller may not read counts as one without the blob: the client then sends the bytes.
-    if (!access.pull || !mayName(access, checkedRepository(from))) return false;
-    if (!(await this.#blobs.mount(from, repository, digest))) return false;
+    if (!access.pull) return false;
+    const fromThere = from !== null && mayName(access, from) && (await this.#blobs.mount(repository, digest, from));
+    if (!fromThere && !(mayNameAccountOf(access, repository) && (await this.#blobs.mountWithinAccount(repository, digest)))) return false;
     sendEmpty(res, 201, blobHeaders(repository, digest));
     return true;
   }
@@ -78,7 +81,7 @@ export class UploadRoutes {
   async #append(upload: Upload, req: Exchange["req"]): Promise<Upload> {
     const before = upload.size;
     const expected = announcedLength(upload, req);
-    const after = await this.#uploads.append(upload, bodyOf(req));
+    const after = await this.#uploads.append(upload, before, this.#blobs.arriving(upload.repository, before, bodyOf(req)));
     if (expected === undefined || after.size - before === expected) return after;
     await this.#uploads.discard(after);
     throw new RegistryError("SIZE_INVALID", `The piece has ${after.size - before} bytes, not the ${expected} of its Content-Range.`, {
@@ -87,11 +90,11 @@ export class UploadRoutes {
   }
 
   async #finish(upload: Upload, digest: string, { res }: Exchange): Promise<void> {
-    await this.#uploads.finish(upload, digest, (path) => this.#blobs.add(upload.repository, digest, path));
+    await this.#uploads.finish(upload, digest, (path, size) => this.#blobs.add(upload.repository, digest, path, size));
     sendEmpty(res, 201, blobHeaders(upload.repository, digest));
   }
 
-  /** A full disk has ended the upload already. */
+  /** A full disk or quota has ended the upload already. */
   async #discardIfThere(upload: Upload): Promise<void> {
     try {
       await this.#uploads.discard(upload);

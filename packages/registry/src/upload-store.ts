@@ -3,6 +3,7 @@ import { createReadStream } from "node:fs";
 import { type FileHandle, mkdir, open, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { isErrno, toLongshoreError } from "@longshore/contract";
+import { type Algorithm, algorithmOf, finished } from "./digests.js";
 import { RegistryError } from "./errors.js";
 
 const ID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -16,6 +17,8 @@ export interface Upload {
 
 interface Session extends Upload {
   size: number;
+  /** Which digest is expected in the end; a guess where the client did not say. */
+  algorithm: Algorithm;
   /** Of the first `size` bytes; `undefined` after a restart, until it is needed. */
   hash: Hash | undefined;
   /** One request at a time may write. */
@@ -34,9 +37,9 @@ export class UploadStore {
     this.#directory = directory;
   }
 
-  /** Begins an upload. */
-  async create(repository: string): Promise<Upload> {
-    const session: Session = { id: randomUUID(), repository, size: 0, hash: createHash("sha256"), busy: false };
+  /** Begins an upload. Its bytes are hashed with `algorithm` as they come; another one in the end costs reading them again. */
+  async create(repository: string, algorithm: Algorithm): Promise<Upload> {
+    const session: Session = { id: randomUUID(), repository, size: 0, algorithm, hash: createHash(algorithm), busy: false };
     try {
       await mkdir(this.#path(session), { recursive: true, mode: 0o700 });
       await writeFile(this.#path(session, "data"), "", { mode: 0o600 });
@@ -55,11 +58,13 @@ export class UploadStore {
   }
 
   /**
-   * Adds bytes behind those that are here. When the sender goes away, what has arrived is kept.
-   * Errors: `NO_SPACE`, which ends the upload and frees its space; `BLOB_UPLOAD_INVALID` while another request writes.
+   * Adds bytes behind the `from` that are here. When the sender goes away, what has arrived is kept.
+   * Errors: `NO_SPACE` and `DENIED`, which end the upload and free its space; `BLOB_UPLOAD_INVALID` while another request
+   * writes, or when one has written since `from` was looked at.
    */
-  async append(upload: Upload, bytes: AsyncIterable<Uint8Array>): Promise<Upload> {
+  async append(upload: Upload, from: number, bytes: AsyncIterable<Uint8Array>): Promise<Upload> {
     return this.#exclusively(upload, async (session) => {
+      if (session.size !== from) throw writtenByAnother(session);
       const hash = await this.#hashOf(session);
       const handle = await open(this.#path(session, "data"), "r+");
       try {
@@ -69,6 +74,10 @@ export class UploadStore {
           await writing;
           session.size += chunk.length;
         }
+      } catch (error) {
+        // No room for the account; a disk that is full has ended the upload already.
+        if (error instanceof RegistryError) await this.#remove(session);
+        throw error;
       } finally {
         await handle.close();
       }
@@ -80,17 +89,21 @@ export class UploadStore {
    * Ends an upload: checks the digest, then hands the file to `keep`, which moves it away. Nothing is left afterwards, however it went.
    * Errors: `DIGEST_INVALID` when the bytes are others; those of `keep`.
    */
-  async finish(upload: Upload, digest: string, keep: (path: string) => Promise<void>): Promise<void> {
+  async finish(upload: Upload, digest: string, keep: (path: string, size: number) => Promise<void>): Promise<void> {
     await this.#exclusively(upload, async (session) => {
       try {
-        const actual = `sha256:${(await this.#hashOf(session)).digest("hex")}`;
+        if (session.algorithm !== algorithmOf(digest)) {
+          session.algorithm = algorithmOf(digest);
+          session.hash = undefined;
+        }
+        const actual = finished(await this.#hashOf(session), session.algorithm);
         if (actual !== digest) {
           throw new RegistryError("DIGEST_INVALID", `The ${session.size} bytes sent have the digest ${actual}, not ${digest}.`, {
             hint: "Send the blob again.",
             details: { actual, expected: digest },
           });
         }
-        await keep(this.#path(session, "data"));
+        await keep(this.#path(session, "data"), session.size);
       } finally {
         await this.#remove(session);
       }
@@ -132,7 +145,7 @@ export class UploadStore {
       const { size } = await stat(join(this.#directory, id, "data"));
       const existing = this.#sessions.get(id);
       if (existing !== undefined) return existing;
-      const session: Session = { id, repository, size, hash: undefined, busy: false };
+      const session: Session = { id, repository, size, algorithm: "sha256", hash: undefined, busy: false };
       this.#sessions.set(id, session);
       return session;
     } catch (error) {
@@ -143,12 +156,7 @@ export class UploadStore {
 
   async #exclusively<T>(upload: Upload, action: (session: Session) => Promise<T>): Promise<T> {
     const session = await this.#session(upload.repository, upload.id);
-    if (session.busy) {
-      throw new RegistryError("BLOB_UPLOAD_INVALID", `Another request is writing to the upload ${session.id}.`, {
-        status: 409,
-        hint: "Wait for it to end, then ask for the upload's status.",
-      });
-    }
+    if (session.busy) throw writtenByAnother(session);
     session.busy = true;
     try {
       return await action(session);
@@ -159,7 +167,7 @@ export class UploadStore {
 
   async #hashOf(session: Session): Promise<Hash> {
     if (session.hash !== undefined) return session.hash;
-    const hash = createHash("sha256");
+    const hash = createHash(session.algorithm);
     if (session.size > 0) {
       for await (const chunk of createReadStream(this.#path(session, "data"), { end: session.size - 1 })) hash.update(chunk);
     }
@@ -187,6 +195,13 @@ export class UploadStore {
   #path(session: Session, file = ""): string {
     return join(this.#directory, session.id, file);
   }
+}
+
+function writtenByAnother({ id }: Upload): RegistryError {
+  return new RegistryError("BLOB_UPLOAD_INVALID", `Another request is writing to the upload ${id}.`, {
+    status: 409,
+    hint: "Wait for it to end, then ask for the upload's status.",
+  });
 }
 
 async function namesIn(directory: string): Promise<string[]> {
