@@ -27,6 +27,7 @@ export {
   blobKey,
   DIGEST_PATTERN,
   digestOfBlobKey,
+  discardedKey,
   type ManifestLink,
   manifestKey,
   REPOSITORIES_PREFIX,

@@ -44,6 +44,11 @@ export function referrerKey(repository: string, subject: string, digest: string)
   return `registry/repositories/${repository}/_referrers/${subject}/${digest}`;
 }
 
+/** Key that says: the last tag of this manifest was deleted, not moved, so nobody wants to go back to it. Its content is empty. */
+export function discardedKey(repository: string, digest: string): string {
+  return `registry/repositories/${repository}/_discarded/${digest}`;
+}
+
 export interface ManifestLink {
   readonly digest: string;
   readonly mediaType: string;

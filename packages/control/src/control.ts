@@ -2,6 +2,7 @@ import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import type { ReadAccountSecret } from "@longshore/contract";
 import { createApp } from "./app.js";
+import { type ImageDigests, imageDigests } from "./model/image-digests.js";
 import type { ControlOptions } from "./options.js";
 import { resume } from "./services/resume.js";
 import { wireServices } from "./services/services.js";
@@ -25,6 +26,8 @@ export interface Control extends AsyncDisposable {
   readonly readSecret: ReadAccountSecret;
   /** The scripts that there are now. */
   scripts(): Promise<PublishedScript[]>;
+  /** The images that applications need. */
+  images(): Promise<ImageDigests>;
 }
 
 /** Disposing ends the rollouts' loops; what runs goes on running. */
@@ -37,6 +40,7 @@ export function createControl(options: ControlOptions): Control {
     resume: (signal) => resume(services, signal),
     readSecret: (storeId, name) => services.secretStores.read(storeId, name, "workers"),
     scripts: async () => (await services.store.liveHeads()).map((head) => ({ name: head.name, enabled: head.subdomain.enabled })),
+    images: async () => imageDigests(await services.store.applications.all()),
     [Symbol.asyncDispose]: () => {
       services.tails[Symbol.dispose]();
       return services.runner[Symbol.asyncDispose]();

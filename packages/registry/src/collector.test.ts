@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import {
   ACCOUNT,
+  digestOf,
   keysOf,
   OCI_INDEX,
   OCI_MANIFEST,
@@ -16,7 +19,7 @@ const APP = `${ACCOUNT}/app`;
 
 test("what no image needs is collected, and everything else stays", async () => {
   const deployed = new Set<string>();
-  await using on = await startRegistry({ gracePeriodMs: 0, inUse: async () => deployed });
+  await using on = await startRegistry({ gracePeriodMs: 0, inUse: async () => ({ deployed, remembered: new Set() }) });
   const tagged = await pushImage(on, APP, { reference: "v1" });
   const subject = { mediaType: OCI_MANIFEST, digest: tagged.digest, size: tagged.size };
   const signature = await pushImage(on, APP, { extra: { subject } });
@@ -61,7 +64,7 @@ test("while nobody says what is deployed, untagged images stay", async () => {
 });
 
 test("a push that goes on while garbage is collected loses nothing", async () => {
-  await using on = await startRegistry({ inUse: async () => [] });
+  await using on = await startRegistry({ inUse: async () => ({ deployed: new Set(), remembered: new Set() }) });
   const { digest } = await pushBlob(on, APP);
   await pushImage(on, APP);
   const before = await keysOf(on.bucket, "");
@@ -69,6 +72,55 @@ test("a push that goes on while garbage is collected loses nothing", async () =>
   assert.deepEqual(await answer.json(), { collected: { manifests: 0, links: 0, blobs: 0, bytes: 0 } });
   assert.deepEqual(await keysOf(on.bucket, ""), before);
   assert.equal((await on.request(`${APP}/blobs/${digest}`)).status, 200);
+});
+
+test("what somebody may go back to stays when its tag has moved, and goes when its tag was deleted", async () => {
+  const remembered = new Set<string>();
+  await using on = await startRegistry({ gracePeriodMs: 0, inUse: async () => ({ deployed: new Set(), remembered }) });
+  const moved = await pushImage(on, APP, { reference: "latest" });
+  await pushImage(on, APP, { reference: "latest" });
+  const deleted = await pushImage(on, APP, { reference: "old" });
+  const again = await pushImage(on, APP, { reference: "again" });
+  for (const { digest } of [moved, deleted, again]) remembered.add(digest);
+  for (const tag of ["old", "again"]) assert.equal((await on.request(`${APP}/manifests/${tag}`, { method: "DELETE" })).status, 202);
+  assert.equal((await putManifest(on, APP, "once-more", again.manifest)).status, 201);
+  await on.registry.cleanUp();
+  const status = async (reference: string) => (await on.request(`${APP}/manifests/${reference}`)).status;
+  assert.deepEqual([await status(moved.digest), await status(deleted.digest), await status(again.digest)], [200, 404, 200]);
+  assert.equal((await on.request(`${APP}/manifests/once-more`, { method: "DELETE" })).status, 202);
+  await on.registry.cleanUp();
+  assert.equal(await status(again.digest), 404);
+  assert.deepEqual(await keysOf(on.bucket, `registry/repositories/${APP}/_discarded/`), []);
+});
+
+test("a push that takes longer than a grace period keeps what it began with", async () => {
+  await using on = await startRegistry({ gracePeriodMs: 1_500, inUse: async () => ({ deployed: new Set(), remembered: new Set() }) });
+  await pushBlob(on, APP, Buffer.from("nobody goes on with this"));
+  const other = `${ACCOUNT}/other`;
+  await pushBlob(on, other, Buffer.from("nor with this"));
+  const config = await pushBlob(on, APP, Buffer.from('{"os":"linux","architecture":"amd64"}'));
+  const large = randomBytes(40);
+  const begun = await on.request(`${APP}/blobs/uploads/`, { method: "POST" });
+  const slowly = new ReadableStream<Uint8Array>({
+    async start(controller) {
+      for (const byte of large) {
+        controller.enqueue(Uint8Array.of(byte));
+        await delay(100);
+        await on.registry.cleanUp();
+      }
+      controller.close();
+    },
+  });
+  const location = `${begun.headers.get("location")}?digest=${digestOf(large)}`;
+  assert.equal((await on.request(location, { method: "PUT", body: slowly, duplex: "half" } as RequestInit)).status, 201);
+  const manifest = JSON.stringify({
+    schemaVersion: 2,
+    mediaType: OCI_MANIFEST,
+    config: { mediaType: "application/vnd.oci.image.config.v1+json", ...config },
+    layers: [{ mediaType: "application/vnd.oci.image.layer.v1.tar", digest: digestOf(large), size: large.length }],
+  });
+  assert.equal((await putManifest(on, APP, "v1", manifest)).status, 201);
+  assert.deepEqual(await keysOf(on.bucket, `registry/repositories/${other}/`), [], "garbage was collected meanwhile");
 });
 
 test("only who may push may collect", async () => {

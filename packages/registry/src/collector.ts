@@ -14,13 +14,21 @@ export interface Collected {
   readonly bytes: number;
 }
 
+/** Digests of manifests that are needed although perhaps no tag leads to them any more. */
+export interface ImagesInUse {
+  /** What runs, or starts when something is to run. Stays in any case. */
+  readonly deployed: ReadonlySet<string>;
+  /** What somebody may want to go back to. Stays unless its last tag was deleted. */
+  readonly remembered: ReadonlySet<string>;
+}
+
 interface CollectorParts {
   readonly bucket: Bucket;
   readonly manifests: ManifestStore;
   readonly protection: Protection;
   readonly usage: AccountUsage;
-  /** The digests of manifests that are deployed. Without it every untagged manifest may be, and stays. */
-  readonly inUse: (() => Promise<Iterable<string>>) | undefined;
+  /** Without it every untagged manifest may be in use, and stays. */
+  readonly inUse: (() => Promise<ImagesInUse>) | undefined;
 }
 
 interface Repository {
@@ -42,7 +50,7 @@ export class Collector {
   readonly #manifests: ManifestStore;
   readonly #protection: Protection;
   readonly #usage: AccountUsage;
-  readonly #inUse: (() => Promise<Iterable<string>>) | undefined;
+  readonly #inUse: (() => Promise<ImagesInUse>) | undefined;
   #running: Promise<Collected> | undefined;
 
   constructor({ bucket, manifests, protection, usage, inUse }: CollectorParts) {
@@ -68,7 +76,7 @@ export class Collector {
 
   async #collect(): Promise<Collected> {
     const repositories = await this.#survey();
-    const inUse = this.#inUse === undefined ? undefined : new Set(await this.#inUse());
+    const inUse = await this.#inUse?.();
     for (const [name, repository] of repositories) await this.#markRoots(name, repository, inUse);
 
     let manifests = 0;
@@ -98,13 +106,17 @@ export class Collector {
     return repositories;
   }
 
-  async #markRoots(name: string, repository: Repository, inUse: ReadonlySet<string> | undefined): Promise<void> {
+  async #markRoots(name: string, repository: Repository, inUse: ImagesInUse | undefined): Promise<void> {
     for (const tag of repository.tags) {
       const link = await this.#manifests.peek(name, { tag });
       if (link !== undefined) await this.#mark(name, repository, link.digest);
     }
     for (const digest of repository.manifests) {
-      if (inUse === undefined || inUse.has(digest)) await this.#mark(name, repository, digest);
+      const stays =
+        inUse === undefined ||
+        inUse.deployed.has(digest) ||
+        (inUse.remembered.has(digest) && !(await this.#manifests.isDiscarded(name, digest)));
+      if (stays) await this.#mark(name, repository, digest);
     }
   }
 

@@ -34,7 +34,7 @@ export interface TestRegistry extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-export type TestOptions = Partial<Pick<RegistryOptions, "inUse" | "gracePeriodMs" | "uploadExpiryMs">> & {
+export type TestOptions = Partial<Pick<RegistryOptions, "inUse" | "gracePeriodMs" | "uploadExpiryMs" | "accountLimitBytes">> & {
   root?: string;
   tls?: ListenOptions["tls"];
 };

@@ -1,5 +1,14 @@
 import { buffer, json } from "node:stream/consumers";
-import { type Bucket, blobKey, LongshoreError, type ManifestLink, manifestKey, referrerKey, tagKey } from "@longshore/contract";
+import {
+  type Bucket,
+  blobKey,
+  discardedKey,
+  LongshoreError,
+  type ManifestLink,
+  manifestKey,
+  referrerKey,
+  tagKey,
+} from "@longshore/contract";
 import { z } from "zod";
 import type { AccountUsage } from "./account-usage.js";
 import { KeyedMutex } from "./keyed-mutex.js";
@@ -80,22 +89,31 @@ export class ManifestStore {
       await this.#bucket.put(referrerKey(repository, manifest.subject.digest, link.digest), referrer);
     }
     for (const tag of tags) await this.#bucket.put(tagKey(repository, tag), JSON.stringify(link));
+    await this.#bucket.delete(discardedKey(repository, link.digest));
   }
 
   /** Takes a tag away; the manifest stays until it is collected. False when there was no such tag. */
   async deleteTag(repository: string, tag: string): Promise<boolean> {
-    if ((await this.#bucket.head(tagKey(repository, tag))) === undefined) return false;
+    const link = await this.#json(tagKey(repository, tag), linkSchema);
+    if (link === undefined) return false;
+    // Before the tag goes: should this process end in between, the tag still keeps the manifest.
+    if ((await this.#tagsOf(repository, link.digest)).every((other) => other === tag)) {
+      await this.#bucket.put(discardedKey(repository, link.digest), "");
+    }
     await this.#bucket.delete(tagKey(repository, tag));
     return true;
+  }
+
+  /** True when the last tag of a manifest was deleted, and none has led to it since. */
+  async isDiscarded(repository: string, digest: string): Promise<boolean> {
+    return (await this.#bucket.head(discardedKey(repository, digest))) !== undefined;
   }
 
   /** Takes a manifest away, and every tag that leads to it. False when it was not there. */
   async deleteManifest(repository: string, digest: string): Promise<boolean> {
     const stored = await this.read(repository, { digest });
     if (stored === undefined) return false;
-    for (const tag of await this.tags(repository)) {
-      if ((await this.peek(repository, { tag }))?.digest === digest) await this.#bucket.delete(tagKey(repository, tag));
-    }
+    for (const tag of await this.#tagsOf(repository, digest)) await this.#bucket.delete(tagKey(repository, tag));
     await this.unlink(repository, stored);
     return true;
   }
@@ -104,6 +122,7 @@ export class ManifestStore {
   async unlink(repository: string, { link, manifest }: StoredManifest): Promise<void> {
     if (manifest.subject !== undefined) await this.#bucket.delete(referrerKey(repository, manifest.subject.digest, link.digest));
     await this.#bucket.delete(manifestKey(repository, link.digest));
+    await this.#bucket.delete(discardedKey(repository, link.digest));
     this.#usage.recount();
   }
 
@@ -135,6 +154,14 @@ export class ManifestStore {
       if (referrer !== undefined) referrers.push(referrer);
     }
     return referrers;
+  }
+
+  async #tagsOf(repository: string, digest: string): Promise<string[]> {
+    const found: string[] = [];
+    for (const tag of await this.tags(repository)) {
+      if ((await this.#json(tagKey(repository, tag), linkSchema))?.digest === digest) found.push(tag);
+    }
+    return found;
   }
 
   async #names(prefix: string): Promise<string[]> {

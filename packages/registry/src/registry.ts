@@ -6,7 +6,7 @@ import { Admission } from "./admission.js";
 import { BlobRoutes } from "./blob-routes.js";
 import { BlobStore } from "./blob-store.js";
 import { serveCatalog } from "./catalog-routes.js";
-import { Collector } from "./collector.js";
+import { Collector, type ImagesInUse } from "./collector.js";
 import { errorAnswer, RegistryError } from "./errors.js";
 import { type Exchange, sendJson, sendJsonEarly } from "./http.js";
 import { ManifestRoutes } from "./manifest-routes.js";
@@ -33,8 +33,8 @@ export interface RegistryOptions {
   readonly uploadsDirectory: string;
   readonly authorize: Authorize;
   readonly log: (event: RegistryEvent) => void;
-  /** Digests of the manifests that are deployed. Without it untagged images are never collected. */
-  readonly inUse?: () => Promise<Iterable<string>>;
+  /** Without it untagged images are never collected. */
+  readonly inUse?: () => Promise<ImagesInUse>;
   /** How many bytes the images of one account may take, each blob counted once; 50 GB by default. */
   readonly accountLimitBytes?: number;
   /** How long the garbage collector leaves alone what a push may rely on; an hour by default. */

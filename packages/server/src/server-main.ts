@@ -1,12 +1,11 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { DirectoryBucket } from "@longshore/bucket";
-import type { Bucket } from "@longshore/contract";
 import { ApiTokens, type Control, createControl } from "@longshore/control";
 import { createEdge } from "@longshore/edge";
 import { BucketImageSource, EngineClient, EngineDirectories } from "@longshore/engine";
 import { R2Storage } from "@longshore/r2";
-import { createRegistry, listenTlsAndPlain } from "@longshore/registry";
+import { createRegistry, listenTlsAndPlain, type RegistryOptions } from "@longshore/registry";
 import { createWorkerHost } from "@longshore/workers";
 import { authorizeWith } from "./access.js";
 import { createApiServer } from "./api-server.js";
@@ -59,7 +58,8 @@ async function wire({ settings, identity, runDirectory, again }: Start) {
   const secretsKey = Buffer.from(identity.secretsKey, "hex");
   const tokens = new ApiTokens({ bucket, accountId: identity.accountId, secretsKey, ownerToken: identity.token });
   const passwords = new RegistryPasswords(identity.registryKey);
-  const { registry, registryListener } = await serveRegistry(settings, bucket, identity.tls, authorizeWith(passwords, tokens));
+  const stored = { bucket, authorize: authorizeWith(passwords, tokens), inUse: async () => (await later.value).images() };
+  const { registry, registryListener } = await serveRegistry(settings, identity.tls, stored);
   const control = createControl({
     bucket,
     accountId: identity.accountId,
@@ -119,16 +119,15 @@ async function wire({ settings, identity, runDirectory, again }: Start) {
 
 async function serveRegistry(
   settings: Settings,
-  bucket: Bucket,
   tls: InstallationIdentity["tls"],
-  authorize: ReturnType<typeof authorizeWith>,
+  parts: Pick<RegistryOptions, "bucket" | "authorize" | "inUse">,
 ) {
   const uploadsDirectory = join(settings.data, "uploads");
   await mkdir(uploadsDirectory, { recursive: true });
   const registry = createRegistry({
-    bucket,
+    ...parts,
     uploadsDirectory,
-    authorize,
+    accountLimitBytes: settings.imageStorageGb * 1e9,
     log: ({ level, message, error }) => log[level](message, { error: String(error ?? "") }),
   });
   const registryListener = await namingFlag(

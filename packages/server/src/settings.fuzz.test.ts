@@ -19,6 +19,7 @@ const names = [
   "runtimes",
   "pool",
   "snapshotDays",
+  "imageStorageGb",
   "allowOutbound",
   "resolvers",
   "uid",

@@ -49,6 +49,8 @@ const schema = z.strictObject({
   drain: z.number().min(0).max(3600).default(10),
   /** Directory and container snapshots that no container uses are removed after this many days. */
   snapshotDays: z.number().int().min(1).max(3650).default(30),
+  /** How many gigabytes (10^9 bytes) the images in the registry may take, each layer counted once. Source: spec 15. */
+  imageStorageGb: z.number().int().min(1).max(1_000_000).default(50),
   /** Addresses and networks (CIDR) that containers may reach although they are not on the public Internet. */
   allowOutbound: z.preprocess(listed, z.array(z.union([z.cidrv4(), z.cidrv6(), z.ipv4(), z.ipv6()]))).default([]),
   /** Resolvers for containers' names, `address` or `address:port`, in place of those in /etc/resolv.conf. */

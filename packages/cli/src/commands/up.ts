@@ -2,7 +2,7 @@ import { readSettings, type SettingName, up } from "@longshore/server";
 import { type Command, text, type Values } from "../command.js";
 import { requireReady } from "../doctor/require-ready.js";
 
-const NUMBERS = new Set<SettingName>(["edgePort", "apiPort", "registryPort", "pool", "drain", "snapshotDays", "uid"]);
+const NUMBERS = new Set<SettingName>(["edgePort", "apiPort", "registryPort", "pool", "drain", "snapshotDays", "imageStorageGb", "uid"]);
 const FLAGS: Readonly<Record<string, SettingName>> = {
   data: "data",
   listen: "listen",
@@ -17,6 +17,7 @@ const FLAGS: Readonly<Record<string, SettingName>> = {
   pool: "pool",
   drain: "drain",
   "snapshot-days": "snapshotDays",
+  "image-storage-gb": "imageStorageGb",
   "allow-outbound": "allowOutbound",
   resolvers: "resolvers",
   uid: "uid",
@@ -46,6 +47,7 @@ Starts the container engine, the registry, the API that wrangler talks to, and t
   --pool <n>               sandboxes kept ready for each container class, and more after a burst (default 2; 0: none)
   --drain <seconds>        how long a deploy waits for open WebSockets, streams and uploads before it ends them (default 10)
   --snapshot-days <n>      unused snapshots are removed after (default 30)
+  --image-storage-gb <n>   what all images in the registry may take, each layer counted once (default 50)
   --allow-outbound <list>  private addresses and networks that containers may reach, as 10.1.0.0/16,192.168.1.5 (default none)
   --resolvers <list>       DNS resolvers for containers' names, as 9.9.9.9,10.1.0.2:5353 (default those of /etc/resolv.conf)
   --uid <n>                user id of the server and the Workers (default 60737)
