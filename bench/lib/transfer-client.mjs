@@ -1,5 +1,6 @@
 // A client that is not the limit: one transfer on one connection, by hand, without a copy that is not needed. Runs as a process of its own, so
 // that it can be started inside a container's network; its argument is the transfer as JSON, its output the outcome as JSON.
+import { get } from "node:http";
 import { connect } from "node:net";
 
 const MIB = 1024 * 1024;
@@ -10,7 +11,7 @@ const transfers = {
   async download({ target, mib }) {
     const length = mib * MIB;
     const from = performance.now();
-    const connection = await open(target, `GET /${mib} HTTP/1.1\r\nHost: ${target.host}\r\n\r\n`);
+    const connection = await open(target, `GET /${mib}${target.query ?? ""} HTTP/1.1\r\nHost: ${target.host}\r\n\r\n`);
     let left = length - connection.body.length;
     await new Promise((resolve, reject) => {
       connection.take = (bytes) => {
@@ -23,12 +24,23 @@ const transfers = {
     return { mibPerSecond: (mib / (performance.now() - from)) * 1000 };
   },
 
+  /** `mib` MiB of text that the program sends compressed; whether and how it is compressed when it comes is of no interest. */
+  async compressed({ target, mib }) {
+    const from = performance.now();
+    const options = { host: "127.0.0.1", port: target.port, path: `/text/${mib}${target.query ?? ""}` };
+    const headers = { host: target.host, "accept-encoding": "gzip" };
+    const response = await new Promise((resolve, reject) => get({ ...options, headers }, resolve).once("error", reject));
+    if (response.statusCode !== 200) throw new Error(`Answered with ${response.statusCode}`);
+    for await (const _ of response);
+    return { mibPerSecond: (mib / (performance.now() - from)) * 1000 };
+  },
+
   /** `mib` MiB of a request's body; the answer says how many bytes came. */
   async upload({ target, mib }) {
     const length = mib * MIB;
     const from = performance.now();
     const piece = Buffer.alloc(MIB / 4, "longshore ");
-    const head = `POST /upload HTTP/1.1\r\nHost: ${target.host}\r\nContent-Length: ${length}\r\n\r\n`;
+    const head = `POST /upload${target.query ?? ""} HTTP/1.1\r\nHost: ${target.host}\r\nContent-Length: ${length}\r\n\r\n`;
     const connection = await open(target, head, async (outgoing) => {
       for (let sent = 0; sent < length; sent += piece.length) {
         if (!outgoing.write(piece)) await new Promise((resolve) => outgoing.once("drain", resolve));
@@ -52,7 +64,7 @@ const transfers = {
     const key = "bG9uZ3Nob3JlLWJlbmNoIQ==";
     const connection = await open(
       target,
-      `GET /socket HTTP/1.1\r\nHost: ${target.host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\n\r\n`,
+      `GET /socket${target.query ?? ""} HTTP/1.1\r\nHost: ${target.host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\n\r\n`,
     );
     const frame = maskedFrame(Buffer.alloc(MESSAGE_BYTES, "message "));
     const many = Buffer.concat(Array.from({ length: window }, () => frame));

@@ -1,16 +1,36 @@
-// The program whose throughput is measured, made so that it is not the limit: GET /<n> sends n MiB, POST counts what comes, and a WebSocket gets
-// back each message.
+// The program whose throughput is measured, made so that it is not the limit: GET /<n> sends n MiB, GET /text a line, GET /text/<n> n MiB of
+// text, compressed; POST counts what comes, and a WebSocket gets back each message. A query is of no interest.
 
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { createServer } from "node:http";
+import { gzipSync } from "node:zlib";
 
 const MIB = 1024 * 1024;
+const TEXT = "Hi, I'm a container, and this is my message.\n";
+const TEXT_HEADERS = { "content-type": "text/plain", "content-length": Buffer.byteLength(TEXT) };
 const piece = Buffer.alloc(MIB / 4, "longshore ");
 
 const server = createServer((request, response) => {
-  if (request.method === "GET") send(Number(request.url.slice(1)) * MIB, response);
-  else count(request, response);
+  const [path] = request.url.split("?");
+  if (request.method !== "GET") count(request, response);
+  else if (path === "/text") response.writeHead(200, TEXT_HEADERS).end(TEXT);
+  else if (path.startsWith("/text/")) sendCompressed(Number(path.slice("/text/".length)), response);
+  else send(Number(path.slice(1)) * MIB, response);
 });
+
+let compressed;
+
+/** The same compressed MiB over and over: files of gzip may follow each other. */
+function sendCompressed(mib, response) {
+  compressed ??= gzipSync(randomBytes((MIB / 4) * 3).toString("base64"), { level: 1 });
+  response.writeHead(200, { "content-type": "text/plain", "content-encoding": "gzip", "content-length": compressed.length * mib });
+  let left = mib;
+  const more = () => {
+    while (left-- > 0) if (!response.write(compressed)) return response.once("drain", more);
+    response.end();
+  };
+  more();
+}
 
 function send(bytes, response) {
   response.writeHead(200, { "content-type": "application/octet-stream", "content-length": bytes });
