@@ -15,7 +15,7 @@ import { cli, UpProcess, workerdOf } from "./up-process.js";
 
 export interface PlatformOptions {
   /** Base images to make before the first deploy. Default: busybox. */
-  readonly images?: readonly ("busybox" | "node")[];
+  readonly images?: readonly ("busybox" | "node" | "node-alpine")[];
   /** More flags for `longshore up`. */
   readonly flags?: readonly string[];
   /** The data directory; default is a temporary one, removed at the end. */

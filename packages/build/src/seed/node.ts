@@ -22,6 +22,9 @@ exec "$@"
 
 const OS_RELEASE = 'ID=longshore-seed\nNAME="Longshore seed image"\nPRETTY_NAME="Longshore seed image"\n';
 
+/** What this machine trusts, on Debian and in the image. */
+const CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt";
+
 /** C library modules that older C libraries load by name, so that `ldd` does not show them. */
 const LOADED_BY_NAME = ["libnss_dns.so.2", "libnss_files.so.2", "libresolv.so.2"];
 
@@ -33,19 +36,21 @@ export function nodeSeed(path: string, node = process.execPath): SeedImage {
   const program = realpathSync(node);
   const version = spawnSync(program, ["--version"], { encoding: "utf8" }).stdout.trim();
   const npm = findNpm(program, path);
-  const certificates = "/etc/ssl/certs/ca-certificates.crt";
+  const trusted = existsSync(CERTIFICATES);
   return {
     entries: [
       ...busyboxEntries(findStaticBusybox(path)),
       ...baseEntries({ users: "node:x:1000:1000::/home/node:/bin/sh\n", groups: "node:x:1000:\n" }),
       { path: "home/node", directory: true, owner: 1000 },
       { path: "etc/os-release", content: OS_RELEASE },
-      ...(existsSync(certificates) ? [{ path: certificates.slice(1), copyOf: certificates }] : []),
+      ...(trusted ? [{ path: CERTIFICATES.slice(1), copyOf: CERTIFICATES }] : []),
       ...libraries(program),
       { path: "usr/local/bin/node", copyOf: program, mode: 0o755 },
       { path: "usr/local/bin/nodejs", symlink: "node" },
       { path: "usr/local/bin/docker-entrypoint.sh", content: ENTRYPOINT, mode: 0o755 },
       ...(npm === undefined ? [] : npmEntries(npm)),
+      // npm brings certificates of its own; behind a proxy that looks into TLS, only those of the machine are right.
+      ...(trusted && npm !== undefined ? [{ path: "usr/local/etc/npmrc", content: `cafile=${CERTIFICATES}\n` }] : []),
     ],
     config: { Env: [PATH_IN_IMAGE, `NODE_VERSION=${version.replace(/^v/, "")}`], Entrypoint: ["docker-entrypoint.sh"], Cmd: ["node"] },
     from: `${program} (${version}${npm === undefined ? ", without npm" : ", with npm"})`,

@@ -9,12 +9,14 @@ import { busyboxSeed } from "./busybox.js";
 import { type SeedImage, writeImageArchive } from "./image-archive.js";
 import { nodeSeed } from "./node.js";
 
-export type SeedName = "busybox" | "node";
+export type SeedName = "busybox" | "node" | "node-alpine";
 
 /** Each seed, and the name that a Dockerfile knows it by. */
 export const SEED_REFERENCES: Readonly<Record<SeedName, string>> = {
   busybox: "docker.io/library/busybox:latest",
   node: "docker.io/library/node:20-slim",
+  // Not Alpine itself: node, npm and busybox, but no apk.
+  "node-alpine": "docker.io/library/node:20-alpine",
 };
 
 export interface SeedOptions {

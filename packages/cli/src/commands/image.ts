@@ -6,12 +6,12 @@ import { buildSettingsOf } from "../wrangler/environment.js";
 
 export const imageCommand: Command = {
   name: "image",
-  summary: "make base images without a network: image seed busybox|node",
-  help: `Usage: longshore image seed <busybox|node> [--data <dir>] [--json]
+  summary: "make base images without a network: image seed busybox|node|node-alpine",
+  help: `Usage: longshore image seed <busybox|node|node-alpine> [--data <dir>] [--json]
 
 Makes a base image from this machine's own packages, under the name that a Dockerfile uses, for machines that reach no registry:
 ${Object.entries(SEED_REFERENCES)
-  .map(([name, reference]) => `  ${name.padEnd(10)}${reference}`)
+  .map(([name, reference]) => `  ${name.padEnd(13)}${reference}`)
   .join("\n")}
 
 Example:
