@@ -84,3 +84,38 @@ for (const [what, image, message] of [
     assert.match(`${stdout}${stderr}`, message);
   });
 }
+
+test("credentials by command, and in the Secrets Store as wrangler keeps them, count at the next deploy; without them it is refused", async (platform) => {
+  await registry.add("team/named:1", "by command");
+  using app = appOn("commands", `${locked}/team/named:1`);
+  const password = join(directory, "password");
+  const add = await platform.succeed(["registry", "add", locked, "--username", "me", "--password-file", password, "--insecure"]);
+  assert.match(add.stdout, /user me; insecure/);
+  await platform.deploy(app.path);
+  assert.equal(await served(platform, "commands", "a"), "by command\n");
+  assert.match((await platform.succeed(["registry", "list"])).stdout, new RegExp(locked));
+  await platform.succeed(["registry", "remove", locked]);
+
+  await registry.add("team/named:2", "from the store");
+  app.replace("wrangler.jsonc", "team/named:1", "team/named:2");
+  const refused = await platform.wrangler(app.path, ["deploy"]);
+  assert.notEqual(refused.code, 0);
+  assert.match(`${refused.stdout}${refused.stderr}`, /refuses access to team\/named[\s\S]*longshore registry add/);
+  const call = async (method: string, path: string, body: unknown): Promise<{ id: string }> => {
+    const { apiUrl, accountId, token } = platform.presence;
+    const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
+    const response = await fetch(`${apiUrl}/accounts/${accountId}${path}`, { method, headers, body: JSON.stringify(body) });
+    const answer = (await response.json()) as { success: boolean; result: { id: string } };
+    assert.ok(answer.success, JSON.stringify(answer));
+    return answer.result;
+  };
+  const { id } = await call("POST", "/secrets_store/stores", { name: "registries" });
+  await call("POST", `/secrets_store/stores/${id}/secrets`, [{ name: "pull", value: "pull", scopes: ["containers"] }]);
+  // wrangler itself lets nobody configure a registry that it does not know.
+  const auth = { public_credential: "me", private_credential: { store_id: id, secret_name: "pull" } };
+  await call("POST", "/containers/registries", { domain: locked, is_public: false, kind: "default", auth });
+  await platform.deploy(app.path, { version: "latest" });
+  await eventually("the container on the new image", ROLLOUT_DEADLINE_MS, async () => {
+    return (await served(platform, "commands", "a")) === "from the store\n" || undefined;
+  });
+});

@@ -24,10 +24,23 @@ export async function callApi<T>(presence: Presence, method: string, path: strin
   });
   const answer: unknown = await response.json();
   const failure = failed.safeParse(answer);
-  if (failure.success) throw new LongshoreError(codeOf(response.status), failure.data.errors.map(({ message }) => message).join(" "));
+  if (failure.success)
+    throw new LongshoreError(codeOf(response.status), failure.data.errors.map(({ message }) => plain(message)).join(" "));
   return z.object({ result: schema }).parse(answer).result as T;
 }
 
 function codeOf(status: number): ErrorCode {
   return (Object.keys(STATUS_OF_CODE) as ErrorCode[]).find((code) => STATUS_OF_CODE[code] === status) ?? "INTERNAL";
+}
+
+const details = z.object({ error: z.string(), details: z.record(z.string(), z.string()) });
+
+/** The containers API puts JSON into its messages, for the clients that it has. */
+function plain(message: string): string {
+  try {
+    const parsed = details.safeParse(JSON.parse(message));
+    return parsed.success ? `${parsed.data.error}: ${Object.values(parsed.data.details).join(" ")}` : message;
+  } catch {
+    return message;
+  }
 }

@@ -7,6 +7,7 @@ import { downCommand } from "./commands/down.js";
 import { envCommand } from "./commands/env.js";
 import { imageCommand } from "./commands/image.js";
 import { logsCommand } from "./commands/logs.js";
+import { registryCommand } from "./commands/registry.js";
 import { statusCommand } from "./commands/status.js";
 import { tokenCommand } from "./commands/token.js";
 import { upCommand } from "./commands/up.js";
@@ -20,6 +21,7 @@ const COMMANDS: readonly Command[] = [
   logsCommand,
   doctorCommand,
   imageCommand,
+  registryCommand,
   tokenCommand,
   envCommand,
 ];

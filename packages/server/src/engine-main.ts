@@ -4,19 +4,22 @@ import { join } from "node:path";
 import { DirectoryBucketReader } from "@longshore/bucket";
 import { buildSettings, dockerCommandPath } from "@longshore/build";
 import { LongshoreError } from "@longshore/contract";
+import { registryAccessIn } from "@longshore/control";
 import { BucketImageSource, imagesFrom, openEngine, RegistryImageSource } from "@longshore/engine";
 import { log } from "./log.js";
 import { runChild } from "./process/child.js";
 import { openFilesLimit } from "./process/open-files.js";
-import { readRegistries } from "./registries.js";
+import { mergedRegistries, readRegistries } from "./registries.js";
 
 const DAY_MS = 24 * 60 * 60_000;
 
 runChild("engine", async ({ settings, identity, runDirectory }) => {
-  const own = new BucketImageSource(new DirectoryBucketReader(join(settings.data, "bucket")));
+  const bucket = new DirectoryBucketReader(join(settings.data, "bucket"));
+  const own = new BucketImageSource(bucket);
+  const stored = registryAccessIn(bucket, Buffer.from(identity.secretsKey, "hex"));
   const others = await RegistryImageSource.open({
     directory: join(settings.data, "engine", "pulled"),
-    registries: readRegistries(settings.registries),
+    registries: mergedRegistries(readRegistries(settings.registries), stored),
   });
   const open = await openEngine({
     dataDirectory: join(settings.data, "engine"),

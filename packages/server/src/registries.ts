@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { LongshoreError } from "@longshore/contract";
-import type { Registries, RegistrySettings } from "@longshore/engine";
+import type { Registries, RegistryLookup, RegistrySettings } from "@longshore/engine";
 import { z } from "zod";
 
 /** What the configuration file may say about another registry. Passwords and certificates may be in files of their own. */
@@ -65,6 +65,16 @@ export function readRegistries(settings: z.infer<typeof registriesSchema>): Regi
     };
   }
   return registries;
+}
+
+/** What the configuration file says of a registry wins over what was set with commands; credentials go together. */
+export function mergedRegistries(file: Registries, stored: RegistryLookup): RegistryLookup {
+  return async (host) => {
+    const said = file[host];
+    if (said?.username === undefined && said?.aws === undefined) return { ...(await stored(host)), ...said };
+    const { username: _user, password: _password, aws: _key, ...how } = await stored(host);
+    return { ...how, ...said };
+  };
 }
 
 function awsKey(host: string, said: OneRegistry): Pick<RegistrySettings, "aws"> {

@@ -8,6 +8,7 @@ import { AssetUploads } from "./asset-uploads.js";
 import { Background } from "./background.js";
 import { DatabaseTransfers } from "./database-transfers.js";
 import { ImageCheck } from "./image-check.js";
+import { ImageRegistries } from "./image-registries.js";
 import { R2Buckets } from "./r2-buckets.js";
 import { Releases } from "./releases.js";
 import type { RemovalParts } from "./removal.js";
@@ -30,6 +31,7 @@ export interface Services {
   readonly stores: Stores;
   readonly buckets: R2Buckets;
   readonly secretStores: SecretStores;
+  readonly imageRegistries: ImageRegistries;
   readonly transfers: DatabaseTransfers;
   readonly releases: Releases;
   readonly assets: AssetUploads;
@@ -63,6 +65,7 @@ export function wireServices(options: ControlOptions): Services {
   const stores = new Stores({ store, keyValues, databases, locks, clock });
   const secretStores = new SecretStores({ store, sealer, locks, clock });
   const buckets = new R2Buckets(options.objects);
+  const imageRegistries = new ImageRegistries({ store, sealer, secretStores, registryHost: options.registryHost, locks, clock });
   const transfers = new DatabaseTransfers(options.bucket, clock);
   const releases = new Releases({ store, sealer, engine, workers, tenants, stores, buckets, secretStores, log });
   const removal: RemovalParts = { store, engine, workers, applications, locks };
@@ -79,6 +82,7 @@ export function wireServices(options: ControlOptions): Services {
     stores,
     buckets,
     secretStores,
+    imageRegistries,
     transfers,
     releases,
     assets,

@@ -3,11 +3,18 @@ import { LongshoreError } from "@longshore/contract";
 import { scriptNotFound, versionNotFound } from "../api/errors.js";
 import type { Application } from "../model/application.js";
 import { SCRIPT_NAME_PATTERN, UUID_PATTERN } from "../model/ids.js";
+import type { ImageRegistry } from "../model/image-registries.js";
 import type { UploadedModule } from "../model/modules.js";
 import { activeVersionId, type ScriptHead, type StoredVersion } from "../model/script-head.js";
 import type { SecretStore, StoredSecret } from "../model/secret-stores.js";
 import type { Database, KvNamespace } from "../model/stores.js";
 import { JsonObjects, type Stored } from "./json-objects.js";
+
+export const REGISTRIES_PREFIX = "control/image-registries/";
+
+export function storeSecretKey(storeId: string, name: string): string {
+  return `control/store-secrets/${storeId}/${name}`;
+}
 
 /**
  * Where the control plane keeps things in the bucket:
@@ -19,6 +26,7 @@ import { JsonObjects, type Stored } from "./json-objects.js";
  * control/databases/<uuid>                   likewise
  * control/secret-stores/<id>                 names
  * control/store-secrets/<id>/<name>          sealed values
+ * control/image-registries/<domain>          other registries, with sealed passwords
  * control/applications/<uuid>                one head for each containers application
  * ```
  */
@@ -27,6 +35,7 @@ export class Store {
   readonly applications: JsonObjects<Application>;
   readonly kvNamespaces: JsonObjects<KvNamespace>;
   readonly databases: JsonObjects<Database>;
+  readonly imageRegistries: JsonObjects<ImageRegistry>;
   readonly secretStores: JsonObjects<SecretStore>;
   readonly #bucket: Bucket;
 
@@ -35,6 +44,7 @@ export class Store {
     this.heads = new JsonObjects(bucket, "control/script-heads/");
     this.kvNamespaces = new JsonObjects(bucket, "control/kv-namespaces/");
     this.databases = new JsonObjects(bucket, "control/databases/");
+    this.imageRegistries = new JsonObjects(bucket, REGISTRIES_PREFIX);
     this.secretStores = new JsonObjects(bucket, "control/secret-stores/");
     this.applications = new JsonObjects(bucket, "control/applications/");
   }
@@ -59,7 +69,7 @@ export class Store {
 
   /** A store's secrets, by name. The id must be one of 32 hex digits. */
   storeSecrets(storeId: string): JsonObjects<StoredSecret> {
-    return new JsonObjects(this.#bucket, `control/store-secrets/${storeId}/`);
+    return new JsonObjects(this.#bucket, storeSecretKey(storeId, ""));
   }
 
   versions(script: string): JsonObjects<StoredVersion> {

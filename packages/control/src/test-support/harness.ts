@@ -39,8 +39,8 @@ export class Harness implements AsyncDisposable {
   readonly registry = new FakeRegistry();
   readonly logged: string[] = [];
   readonly directory: string;
-  readonly #key = randomBytes(32);
   #objects: R2Storage | undefined;
+  readonly secretsKey = randomBytes(32);
   #control: Control;
   #url = "";
   #close: () => Promise<void> = async () => undefined;
@@ -117,8 +117,8 @@ export class Harness implements AsyncDisposable {
       accountName: "Test account",
       subdomain: "harbour",
       registryHost: REGISTRY,
-      secretsKey: this.#key,
-      tokens: new ApiTokens({ bucket, accountId: ACCOUNT, secretsKey: this.#key, ownerToken: TOKEN }),
+      secretsKey: this.secretsKey,
+      tokens: new ApiTokens({ bucket, accountId: ACCOUNT, secretsKey: this.secretsKey, ownerToken: TOKEN }),
       mintRegistryPassword: async (grant) => `password for ${grant.permissions.join("+")} for ${grant.expirationMinutes} minutes`,
       images: this.registry,
       engine: this.engine,

@@ -229,6 +229,24 @@ export function wranglerSuite(release: WranglerRelease): void {
       assert.match(output, /password for pull/);
     });
 
+    test("other registries: configured with a secret in a new store, listed, refused a second time, deleted with the secret", async () => {
+      const registry = (args: readonly string[], stdin = "") => app.run(["containers", "registries", ...args], { stdin });
+      const ecr = "123456789012.dkr.ecr.eu-central-1.amazonaws.com";
+      const options = ["--secret-name", "REGISTRY_KEY", "--skip-confirmation"];
+      const hub = ["configure", "docker.io", "--dockerhub-username", "me", ...options];
+      succeeded(await registry(hub, "hub-token"));
+      succeeded(await registry(["configure", ecr, "--aws-access-key-id", "AKIDEXAMPLE", ...options], "not used: the secret is there"));
+      const listed = succeeded(await registry(["list", "--json"]));
+      assert.match(listed, /"domain": "docker\.io"[\s\S]*"REGISTRY_KEY"|"REGISTRY_KEY"[\s\S]*"domain": "docker\.io"/);
+      assert.match(listed, /dkr\.ecr/);
+      assert.doesNotMatch(listed, /hub-token/);
+      assert.match(failed(await registry(hub, "other")), /already exists/);
+      for (const domain of [ecr, "docker.io"]) succeeded(await registry(["delete", domain, "-y"]));
+      const [store] = (await harness.call("GET", "secrets_store/stores")).result;
+      assert.deepEqual((await harness.call("GET", `secrets_store/stores/${store.id}/secrets`)).result, []);
+      await harness.call("DELETE", `secrets_store/stores/${store.id}`);
+    });
+
     test("Secrets Store: stores and secrets by every command, and a Worker that is bound to one", async () => {
       const bound = await WranglerApp.create(harness, release, "bound");
       await bound.write({ name: "bound" }, code("bound"));

@@ -85,7 +85,7 @@ export class Authorization {
       await body.dump();
       const code = statusCode === 401 || statusCode === 403 ? "UNAUTHORIZED" : "UNAVAILABLE";
       throw new LongshoreError(code, `${url.host} gives no access to ${repository} (status ${statusCode}).`, {
-        hint: "Set username and password of the registry under `registries` in the configuration file.",
+        hint: "Set the registry's user name and password with `longshore registry add`.",
       });
     }
     const parsed = answer.safeParse(await body.json());

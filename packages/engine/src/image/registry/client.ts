@@ -78,7 +78,7 @@ export class RegistryClient {
       // Docker Hub and others refuse what does not exist as they refuse what is private.
       if (round > 0 || !(await this.#authorization.answer(repository, header, authorization))) {
         throw new LongshoreError("UNAUTHORIZED", `The registry ${this.host} refuses access to ${repository}.`, {
-          hint: "Set its credentials under `registries` in the configuration file, and check the image's name.",
+          hint: "Set its credentials with `longshore registry add`, and check the image's name.",
         });
       }
     }
@@ -108,7 +108,7 @@ function mayBeOtherScheme(error: unknown): boolean {
 
 function tooManyPulls(host: string): LongshoreError {
   return new LongshoreError("UNAVAILABLE", `The registry ${host} answers no more requests for now (status 429).`, {
-    hint: "Try again later; with credentials, or a mirror, under `registries` in the configuration file the limit is another one.",
+    hint: "Try again later; with credentials, or a mirror (`longshore registry add`), the limit is another one.",
   });
 }
 
@@ -116,6 +116,6 @@ function unavailable(host: string, cause: unknown): LongshoreError {
   const reason = cause instanceof Error ? cause.message : String(cause);
   return new LongshoreError("UNAVAILABLE", `The registry ${host} cannot be asked: ${reason}.`, {
     cause,
-    hint: "Check that this machine reaches it, and its `ca` or `insecure` under `registries` in the configuration file.",
+    hint: "Check that this machine reaches it, and what `longshore registry list` says of it.",
   });
 }

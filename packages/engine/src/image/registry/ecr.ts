@@ -32,7 +32,7 @@ export function tokenService(host: string, key: AwsKey): TokenService {
       "INVALID_INPUT",
       `The registry ${host} has an AWS access key, but where its passwords come from is not known.`,
       {
-        hint: "Set its `region` (and its `endpoint`, if it has one of its own) under `registries` in the configuration file.",
+        hint: "Set its region (and its endpoint, if it has one of its own) with `longshore registry add`.",
       },
     );
   }

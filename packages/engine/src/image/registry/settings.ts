@@ -26,3 +26,6 @@ export interface RegistrySettings {
 
 /** By host, as image names have it: `docker.io`, `ghcr.io`, `registry.example:5000`. */
 export type Registries = Readonly<Record<string, RegistrySettings>>;
+
+/** What is said about a registry at this moment: asked before each use. Errors: `UNAUTHORIZED`, passed on to who wants an image. */
+export type RegistryLookup = (host: string) => Promise<RegistrySettings>;

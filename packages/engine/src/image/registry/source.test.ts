@@ -102,6 +102,22 @@ async function read(source: RegistryImageSource, image: string): Promise<Buffer 
   return stream === undefined ? undefined : await buffer(stream);
 }
 
+test("what is said of a registry counts from the next request on", async (t) => {
+  const registry = new PublicRegistry();
+  const host = await registry.listen(t);
+  const directory = mkdtempSync(join(tmpdir(), "longshore-pull-"));
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  let said: RegistrySettings = { insecure: true, username: "me", password: "wrong" };
+  const source = await RegistryImageSource.open({ directory, registries: async () => said });
+  t.after(() => source[Symbol.asyncDispose]());
+  const refused = (error: unknown) => error instanceof LongshoreError && error.code === "UNAUTHORIZED";
+  await assert.rejects(source.manifest(`${host}/team/app:1`), refused);
+  said = { insecure: true, username: "me", password: "secret" };
+  assert.equal((await source.manifest(`${host}/team/app:1`))?.digest, sha256(MANIFEST));
+  said = { insecure: true };
+  await assert.rejects(source.manifest(`${host}/team/app:1`, { fresh: true }), refused);
+});
+
 test("names: Docker Hub's, ports, digests, and what belongs to the installation's own registry", () => {
   assert.deepEqual(parseRemote("docker.io/nginx"), { host: "docker.io", repository: "library/nginx", version: "latest" });
   const digest = `sha256:${"a".repeat(64)}`;

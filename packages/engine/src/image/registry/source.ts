@@ -7,7 +7,7 @@ import type { ImageSource, ManifestOptions } from "../types.js";
 import { BlobCache } from "./blob-cache.js";
 import { RegistryClient, type Response } from "./client.js";
 import { namesRegistry, parseRemote, type RemoteReference } from "./reference.js";
-import type { Registries } from "./settings.js";
+import type { Registries, RegistryLookup } from "./settings.js";
 
 const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
 const MANIFESTS = [
@@ -21,7 +21,7 @@ const CACHE_BYTES = 10e9;
 export interface RegistrySourceOptions {
   /** Where blobs are kept. */
   readonly directory: string;
-  readonly registries: Registries;
+  readonly registries: Registries | RegistryLookup;
   /** How much may stay there over a restart; 10 GB unless it is given. */
   readonly cacheBytes?: number;
 }
@@ -33,10 +33,11 @@ export interface RegistrySourceOptions {
 export class RegistryImageSource implements ImageSource {
   readonly #blobs: BlobCache;
   readonly #tags: string;
-  readonly #registries: Registries;
-  readonly #clients = new Map<string, RegistryClient>();
+  readonly #registries: RegistryLookup;
+  /** With the settings that each was made with. */
+  readonly #clients = new Map<string, { readonly client: RegistryClient; readonly settings: string }>();
 
-  private constructor(blobs: BlobCache, tags: string, registries: Registries) {
+  private constructor(blobs: BlobCache, tags: string, registries: RegistryLookup) {
     this.#blobs = blobs;
     this.#tags = tags;
     this.#registries = registries;
@@ -45,7 +46,8 @@ export class RegistryImageSource implements ImageSource {
   static async open({ directory, registries, cacheBytes = CACHE_BYTES }: RegistrySourceOptions): Promise<RegistryImageSource> {
     const tags = join(directory, "tags");
     await mkdir(tags, { recursive: true, mode: 0o700 });
-    return new RegistryImageSource(await BlobCache.open(join(directory, "blobs"), cacheBytes), tags, registries);
+    const lookup: RegistryLookup = typeof registries === "function" ? registries : async (host) => registries[host] ?? {};
+    return new RegistryImageSource(await BlobCache.open(join(directory, "blobs"), cacheBytes), tags, lookup);
   }
 
   /** Errors: `INVALID_INPUT`, `UNAUTHORIZED`, `UNAVAILABLE`. */
@@ -81,7 +83,7 @@ export class RegistryImageSource implements ImageSource {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([...this.#clients.values()].map((client) => client[Symbol.asyncDispose]()));
+    await Promise.all([...this.#clients.values()].map(({ client }) => client[Symbol.asyncDispose]()));
   }
 
   /** A manifest by digest: on disk from the first time on. */
@@ -104,18 +106,18 @@ export class RegistryImageSource implements ImageSource {
 
   /** Asks the mirror first, if there is one; for what it does not have, or when it is away, the registry itself. */
   async #ask<T>({ host }: RemoteReference, work: (client: RegistryClient) => Promise<T | undefined>): Promise<T | undefined> {
-    const mirror = this.#registries[host]?.mirror;
-    if (mirror === undefined) return await work(this.#client(host));
+    const { mirror } = await this.#registries(host);
+    if (mirror === undefined) return await work(await this.#client(host));
     let failure: LongshoreError | undefined;
     try {
-      const found = await work(this.#client(mirror));
+      const found = await work(await this.#client(mirror));
       if (found !== undefined) return found;
     } catch (error) {
       if (!(error instanceof LongshoreError)) throw error;
       failure = error;
     }
     try {
-      return await work(this.#client(host));
+      return await work(await this.#client(host));
     } catch (error) {
       if (failure === undefined || !(error instanceof LongshoreError)) throw error;
       // The registry has the last word, but the mirror may be what is to be repaired.
@@ -126,12 +128,14 @@ export class RegistryImageSource implements ImageSource {
     }
   }
 
-  #client(host: string): RegistryClient {
-    let client = this.#clients.get(host);
-    if (client === undefined) {
-      client = new RegistryClient(host, this.#registries[host] ?? {});
-      this.#clients.set(host, client);
-    }
+  async #client(host: string): Promise<RegistryClient> {
+    const said = await this.#registries(host);
+    const settings = JSON.stringify(said);
+    const known = this.#clients.get(host);
+    if (known?.settings === settings) return known.client;
+    // One that it takes the place of finishes what is under way; its idle connections close by themselves.
+    const client = new RegistryClient(host, said);
+    this.#clients.set(host, { client, settings });
     return client;
   }
 
