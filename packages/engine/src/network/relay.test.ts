@@ -160,3 +160,16 @@ async function slowHash(socket: Socket): Promise<string> {
   await once(socket, "end");
   return hash.digest("hex");
 }
+
+test("a first HTTP answer without a body ends the connection", DEADLINE, async () => {
+  await using ends = await relayed();
+  const answer = "HTTP/1.1 204 No Content\r\n\r\n";
+  const ended = once(ends.client, "end");
+  ends.app.write(answer);
+  assert.equal(await text(ends.client, answer.length), answer);
+  ends.client.resume();
+  await ended;
+  // The other way is still open: it is the client's to end.
+  ends.client.end("last");
+  assert.equal(await text(ends.app, 4), "last");
+});

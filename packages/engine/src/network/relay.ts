@@ -1,6 +1,7 @@
 import { Socket } from "node:net";
 import { descriptorOf, duplicate } from "../sys/descriptor.js";
-import { closeFd } from "../sys/libc.js";
+import { closeFd, holdUntilEnd } from "../sys/libc.js";
+import { FirstAnswer } from "./first-answer.js";
 
 export interface Relay {
   /** A connection that was accepted. Its stream is replaced: it is of no use to the caller any more, and shows as closed. */
@@ -42,11 +43,20 @@ export function relay({ client: accepted, descriptor, greeting, early, arrived, 
   const client = new End(duplicate(own));
   accepted.destroy();
   const app = new End(descriptor);
-  client.sendTo(app.socket, arrived);
-  app.sendTo(client.socket, () => undefined);
+  const first = new FirstAnswer();
+  client.sendTo(app.socket, (piece) => {
+    arrived();
+    first.asks(piece);
+    return false;
+  });
+  app.sendTo(client.socket, (piece) => first.isBare(piece));
   if (ended !== undefined) client.socket.once("close", ended);
   client.socket.write(greeting);
-  for (const bytes of [early, buffered ?? early.subarray(0, 0)]) if (bytes.length > 0) app.socket.write(bytes);
+  for (const bytes of [early, buffered ?? early.subarray(0, 0)]) {
+    if (bytes.length === 0) continue;
+    first.asks(bytes);
+    app.socket.write(bytes);
+  }
 }
 
 /** One of two coupled sockets. */
@@ -60,8 +70,11 @@ class End {
     this.socket = new Socket({ fd, allowHalfOpen: true, readable: true, writable: true, onread } as never);
   }
 
-  /** Everything that comes here goes to `to`, the end as well. Call it in the turn in which this was made. */
-  sendTo(to: Socket, arrived: () => void): void {
+  /**
+   * Everything that comes here goes to `to`, the end as well, and is shown to `isLast` before, which may say that this is the end. Call it in the
+   * turn in which this was made.
+   */
+  sendTo(to: Socket, isLast: (piece: Buffer) => boolean): void {
     const { socket } = this;
     const buffer = this.#buffer;
     let inUse = false;
@@ -71,8 +84,9 @@ class End {
       socket.resume();
     };
     this.#take = (bytes) => {
-      arrived();
-      to.write(bytes === buffer.length ? buffer : buffer.subarray(0, bytes), written);
+      const piece = bytes === buffer.length ? buffer : buffer.subarray(0, bytes);
+      if (isLast(piece)) return endWith(to, piece);
+      to.write(piece, written);
       // What the kernel takes at once is gone by now; the rest is sent from this buffer.
       inUse = to.writableLength > 0;
       return !inUse;
@@ -84,4 +98,12 @@ class End {
       if (!inUse && spare.length < SPARE_BUFFERS) spare.push(buffer);
     });
   }
+}
+
+/** Sends a last piece and the end in one packet, so that whoever gets it knows of the end before anything else can happen. Reading goes on. */
+function endWith(to: Socket, piece: Buffer): true {
+  const fd = descriptorOf(to);
+  if (fd !== undefined) holdUntilEnd(fd);
+  to.end(Buffer.from(piece));
+  return true;
 }

@@ -35,6 +35,7 @@ const SOL_SOCKET = 1;
 const SO_ERROR = 4;
 const IPPROTO_TCP = 6;
 const TCP_NODELAY = 1;
+const TCP_CORK = 3;
 const S_IFCHR = 0o020000;
 
 /** A system call's failure; `errno` is the number, for example `koffi.os.errno.ECONNREFUSED`. */
@@ -100,6 +101,11 @@ export function tcpSocket(family: number): number {
 /** Starts a connect; returns 0 when connected, else the errno (`EINPROGRESS` included). */
 export function startConnect(fd: number, address: Buffer): number {
   return connectCall(fd, address, address.length) === 0 ? 0 : koffi.errno();
+}
+
+/** What is written from now on is kept until the writing side is shut, and then sent together with the end. */
+export function holdUntilEnd(fd: number): void {
+  setsockoptCall(fd, IPPROTO_TCP, TCP_CORK, [1], 4);
 }
 
 /** A socket's pending error, cleared by asking; 0 when there is none. */

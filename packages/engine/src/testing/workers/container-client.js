@@ -70,6 +70,22 @@ const cases = {
     await rejected(() => container.getTcpPort(8081).fetch("http://container/"), /Container is not listening to port 8081/);
     await end();
   },
+  async "a kept connection serves on after answers without a body"({ container }) {
+    // One word of the path is the answer: keeps its connections, unlike busybox's server.
+    const serve = `while read -r method path rest; do
+      while read -r line; [ "$line" != "$(printf "\\r")" ]; do :; done
+      body=\${path#/}
+      printf "HTTP/1.1 200 OK\\r\\nContent-Length: \${#body}\\r\\n\\r\\n"
+      [ $method = HEAD ] || printf "$body"
+    done`;
+    container.start({ entrypoint: sh('echo "$SERVE" >/serve; exec nc -ll -p 8081 -e sh /serve'), env: { SERVE: serve } });
+    const port = container.getTcpPort(8081);
+    for (const [path, method] of [["/"], ["/"], ["/full"], ["/"], ["/full", "HEAD"], ["/full"], ["/"], ["/again"]]) {
+      const response = await port.fetch(`http://container${path}`, { method: method ?? "GET" });
+      assert.equal(await response.text(), method === "HEAD" ? "" : path.slice(1));
+    }
+    await container.destroy();
+  },
   async "environment and arguments arrive"({ container }) {
     const { end } = await up(container, { script: 'echo "$A|$B|$0" >/seen', env: { A: "it's", B: "two  words" } });
     assert.equal(await read(container, "/seen"), "it's|two  words|sh");
