@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { LongshoreError, toLongshoreError } from "@longshore/contract";
 import type { Command, Output } from "./command.js";
+import { backupCommand } from "./commands/backup.js";
 import { devCommand } from "./commands/dev.js";
 import { doctorCommand } from "./commands/doctor.js";
 import { downCommand } from "./commands/down.js";
@@ -8,6 +9,7 @@ import { envCommand } from "./commands/env.js";
 import { imageCommand } from "./commands/image.js";
 import { logsCommand } from "./commands/logs.js";
 import { registryCommand } from "./commands/registry.js";
+import { restoreCommand } from "./commands/restore.js";
 import { statusCommand } from "./commands/status.js";
 import { tokenCommand } from "./commands/token.js";
 import { upCommand } from "./commands/up.js";
@@ -23,6 +25,8 @@ const COMMANDS: readonly Command[] = [
   imageCommand,
   registryCommand,
   tokenCommand,
+  backupCommand,
+  restoreCommand,
   envCommand,
 ];
 

@@ -1,3 +1,5 @@
+export { type BackupFacts, backup } from "./backup/backup.js";
+export { restore } from "./backup/restore.js";
 export { type DevEngine, startDevEngine } from "./dev-engine.js";
 export { type EngineAccess, engineAccess } from "./engine-access.js";
 export { installationIdentity } from "./installation/identity.js";

@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, realpathSync, renameSync, rmSync, statSync } from "node:fs";
+import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { isErrno, LongshoreError } from "@longshore/contract";
@@ -36,6 +36,7 @@ export async function up(settings: Settings, notify: (message: string) => void):
   try {
     prepareDirectories(settings, run);
     const identity = await installationIdentity(settings.data, settings.uid);
+    writeSettings(settings);
     const start: Start = { settings, identity, runDirectory: run };
     const { engine, server, facts } = await startChildren(settings, start, credentials, notify);
     const presence = describe(settings, identity, facts);
@@ -110,6 +111,13 @@ function describe(
     edgePort: edgePort ?? settings.edgePort,
     certificateFile: certificateFile(settings.data),
   };
+}
+
+/** For backups: what it runs with, in the form of a configuration file. Other registries' passwords stay in the operator's own file. */
+function writeSettings({ data, registries: _secret, ...settings }: Settings): void {
+  const file = join(data, "settings.json");
+  writeFileSync(`${file}.partial`, `${JSON.stringify(settings, undefined, 2)}\n`, { mode: 0o600 });
+  renameSync(`${file}.partial`, file);
 }
 
 /** Directories of the server belong to its user, those of the engine to root; nobody else can look into either. */

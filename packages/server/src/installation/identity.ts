@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { chownSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { chownSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { createCertificate } from "./certificate.js";
 
 /** What makes this installation this one: made once, kept in `<data>/identity`, outside of the bucket that it protects. */
@@ -29,12 +29,24 @@ export async function installationIdentity(data: string, uid: number): Promise<I
     tls: await createCertificate(),
   };
   mkdirSync(data, { recursive: true });
-  writeFileSync(`${file}.partial`, JSON.stringify(identity), { mode: 0o600 });
+  // Secrets are acknowledged that nothing but this can open: it must be on disk before.
+  writeFileSync(`${file}.partial`, JSON.stringify(identity), { mode: 0o600, flush: true });
   chownSync(`${file}.partial`, uid, uid);
   renameSync(`${file}.partial`, file);
+  syncDirectory(data);
+  syncDirectory(dirname(data));
   // Clients need the certificate alone, and may be anybody.
   writeFileSync(certificateFile(data), identity.tls.cert, { mode: 0o644 });
   return identity;
+}
+
+function syncDirectory(directory: string): void {
+  const fd = openSync(directory, "r");
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** Where clients find the registry's certificate (`NODE_EXTRA_CA_CERTS`). */
