@@ -22,6 +22,30 @@ export interface ContainerClass {
   readonly version: number;
   /** `CLOUDFLARE_*` variables that are the same for each instance of the class. */
   readonly environment: Readonly<Record<string, string>>;
+  /** The release that a rollout is bringing: containers of objects whose {@link rolloutPlace} is below `below` start with it. */
+  readonly next?: Pick<ContainerClass, "image" | "size" | "version"> & { readonly below: number };
+}
+
+/**
+ * Where an object comes in every rollout of its class: at least 0 and less than 100, the same for the whole of its life, spread evenly over the objects.
+ * A step of 10 % reaches the objects below 10, so that no container goes back and forth between two releases.
+ */
+export function rolloutPlace(durableObjectId: string): number {
+  return (Number.parseInt(durableObjectId.slice(0, 8), 16) / 2 ** 32) * 100;
+}
+
+/** The class with each release that its containers may be started with. */
+export function releasesOf(containerClass: ContainerClass): [ContainerClass, ...ContainerClass[]] {
+  const { next } = containerClass;
+  if (next === undefined) return [containerClass];
+  const { below: _below, ...release } = next;
+  return [containerClass, { ...containerClass, ...release }];
+}
+
+/** What a container that starts for this object is started with. */
+export function releaseFor(containerClass: ContainerClass, durableObjectId: string): ContainerClass {
+  const [base, next = base] = releasesOf(containerClass);
+  return containerClass.next !== undefined && rolloutPlace(durableObjectId) < containerClass.next.below ? next : base;
 }
 
 /** `frozen`: asleep with its memory kept; the next connection or exec lets it go on. */
@@ -43,6 +67,12 @@ export interface ExitRecord {
   readonly lastLines: readonly string[];
   /** Set if the kernel killed a process of it because its memory ran out: always with `oom`, and with another reason if it lived on after that. */
   readonly memory?: MemoryShortage;
+}
+
+/** Ended in a way that its owner should look at: what was stopped on purpose has not failed, whatever its exit code. */
+export function hasFailed(exit: ExitRecord): boolean {
+  const { reason, code } = exit;
+  return reason === "oom" || reason === "start_failure" || reason === "lost" || (reason === "exit" && code !== 0);
 }
 
 /** What the kernel says of an instance whose memory ran out. */
@@ -89,6 +119,11 @@ export interface Engine {
    */
   prepareImage(image: string, maxBytes?: number): Promise<{ digest: string; sizeBytes: number }>;
   instances(tenant?: string): Promise<InstanceInfo[]>;
+  /**
+   * Instances of a tenant that failed: crashed, ran out of memory, could not start. Oldest first, those included that have a successor; the last hundred,
+   * none from before the engine's start.
+   */
+  failures(tenant: string): Promise<InstanceInfo[]>;
   /** SIGTERM now, SIGKILL after `graceMs`; resolves when the instance has ended. */
   stopInstance(id: string, reason: ExitReason, graceMs: number): Promise<void>;
   /**

@@ -5,9 +5,13 @@ export {
   EXIT_REASONS,
   type ExitReason,
   type ExitRecord,
+  hasFailed,
   type InstanceInfo,
   type InstanceStatus,
   type MemoryShortage,
+  releaseFor,
+  releasesOf,
+  rolloutPlace,
   type Tenant,
 } from "./engine.js";
 export { type ErrorCode, isErrno, LongshoreError, type LongshoreErrorOptions, STATUS_OF_CODE, toLongshoreError } from "./errors.js";

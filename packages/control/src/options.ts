@@ -1,4 +1,5 @@
 import type { Bucket, Databases, Engine, KeyValues, ObjectStorage, Scope, TraceSource, TrafficGate, WorkerHost } from "@longshore/contract";
+import type { CrashReaction } from "./model/rollout.js";
 import type { ApiTokens } from "./state/api-tokens.js";
 
 /** Who a bearer token belongs to, and what it may do. */
@@ -41,6 +42,15 @@ export interface Place {
   readonly region: string;
 }
 
+/** How rollouts are made where nobody says otherwise. */
+export interface RolloutSettings {
+  /** How long streams and WebSockets get before instances are told to stop, in milliseconds. */
+  readonly drainMs: number;
+  /** How long the new instances of a step are watched before the next, in milliseconds. */
+  readonly watchMs: number;
+  readonly onCrash: CrashReaction;
+}
+
 export interface ControlOptions {
   readonly bucket: Bucket;
   /** 32 lower-case hex digits: image names tell an account by that form. */
@@ -66,4 +76,5 @@ export interface ControlOptions {
   readonly log: Log;
   readonly clock?: Clock;
   readonly place?: Place;
+  readonly rollouts?: RolloutSettings;
 }

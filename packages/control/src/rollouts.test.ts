@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { type ContainerClass, LongshoreError } from "@longshore/contract";
 import { ACCOUNT, type Answer, containerForm, Harness, REGISTRY } from "./test-support/harness.js";
-import { deferred, digestOf, until } from "./test-support/recording.js";
+import { deferred, digestOf, objectAt, until } from "./test-support/recording.js";
 
 const ONE = `${REGISTRY}/${ACCOUNT}/app:one`;
 const TWO = `${REGISTRY}/${ACCOUNT}/app:two`;
@@ -186,15 +186,33 @@ describe("containers applications", () => {
     await until(() => harness.engine.stops.length === 1);
     const second = (await roll({ target_configuration: { image: ONE } })).result;
     assert.equal((await rollout(first.id)).status, "replaced");
-    assert.equal(second.target_version, 3);
+    // The first had reached every object, so what they run now is where the second begins.
+    assert.deepEqual([second.current_version, second.target_version], [2, 3]);
     release.resolve();
     await reaches(second.id, "completed");
     assert.equal(harness.engine.all.get(instance.id)?.status, "exited");
     assert.equal(tenantClass().version, 3);
   });
 
+  test("a step that is under way: objects within it start on the target, the others on what there was, and none goes back and forth", async () => {
+    const steps = [{ step_size: { percentage: 40 } }, { step_size: { percentage: 100 } }];
+    const { id } = (await roll({ kind: "full_manual", steps, step_percentage: undefined })).result;
+    const start = (place: number): number => harness.engine.startInstance(script, { durableObjectId: objectAt(place) }).version;
+    assert.deepEqual([start(10), start(90)], [1, 1]);
+    harness.engine.all.clear();
+    await harness.call("POST", `containers/applications/${application}/rollouts/${id}`, { action: "next" });
+    await until(async () => (await rollout(id)).state === "waiting" && (await rollout(id)).progress.current_step === 1);
+    assert.deepEqual([start(10), start(39), start(41), start(90)], [2, 2, 1, 1]);
+    // A rollout that begins meanwhile reaches first what this one had reached, and leaves the others on what they run.
+    const next = (await roll({ steps, step_percentage: undefined, target_configuration: { image: TWO, instance_type: "basic" } })).result;
+    assert.deepEqual([next.current_version, next.target_version], [1, 3]);
+    assert.deepEqual([start(10), start(90)], [3, 1]);
+    await reaches(next.id, "completed");
+    assert.deepEqual([start(10), start(90)], [3, 3]);
+  });
+
   test("manual: next, previous, revert", async () => {
-    const instances = [harness.engine.startInstance(script), harness.engine.startInstance(script)];
+    const instances = [10, 80].map((place) => harness.engine.startInstance(script, { durableObjectId: objectAt(place) }));
     const running = (): number => instances.filter((each) => harness.engine.all.get(each.id)?.status === "running").length;
     const { id } = (await roll({ kind: "full_manual", step_percentage: 50 })).result;
     const steer = (action: string): Promise<Answer> =>
@@ -203,8 +221,8 @@ describe("containers applications", () => {
     assert.equal((await steer("previous")).status, 409);
     assert.equal((await steer("next")).result.success, true);
     await until(async () => (await rollout(id)).steps[0].status === "completed");
-    assert.deepEqual([running(), tenantClass().version], [1, 2]);
-    const replacement = harness.engine.startInstance(script);
+    assert.deepEqual([running(), tenantClass().version, tenantClass().next?.version], [1, 1, 2]);
+    const replacement = harness.engine.startInstance(script, { durableObjectId: objectAt(10) });
     assert.equal(replacement.version, 2);
     assert.equal((await steer("revert")).status, 200);
     await reaches(id, "reverted");

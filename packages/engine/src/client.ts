@@ -52,6 +52,10 @@ export class EngineClient implements Engine, LogSource, UsageSource {
     return (await this.#request("GET", tenant === undefined ? "/instances" : `/instances?tenant=${tenant}`)) as InstanceInfo[];
   }
 
+  async failures(tenant: string): Promise<InstanceInfo[]> {
+    return (await this.#request("GET", `/tenants/${tenant}/failures`)) as InstanceInfo[];
+  }
+
   async stopInstance(id: string, reason: ExitReason, graceMs: number): Promise<void> {
     await this.#request("POST", `/instances/${id}/stop`, { reason, graceMs });
   }

@@ -7,6 +7,8 @@ import {
   type LogQuery,
   type LogSource,
   LongshoreError,
+  releaseFor,
+  releasesOf,
   type Tenant,
   toLongshoreError,
   type UsageSource,
@@ -21,6 +23,7 @@ import { type ResolvedImage, resolveImage } from "./image/resolve.js";
 import type { ImageStore, ImagesInUse } from "./image/store.js";
 import type { ImageSource } from "./image/types.js";
 import { exitReason, shortageText } from "./instance/exit.js";
+import { Failures } from "./instance/failures.js";
 import { Freezer } from "./instance/freezer.js";
 import { Instance, type InstanceSandbox } from "./instance/instance.js";
 import { type CreateRequest, type InstanceOwner, newRecord } from "./instance/new-record.js";
@@ -79,6 +82,7 @@ export class ContainerEngine implements Engine, LogSource, UsageSource {
   readonly #sandboxes: SandboxSupply;
   readonly #freezer: Freezer;
   readonly #strays: Strays;
+  readonly #failures = new Failures();
   readonly #cleanups = new Set<Promise<void>>();
   #openTenant: (tenant: Tenant) => Promise<TenantHost>;
 
@@ -105,6 +109,7 @@ export class ContainerEngine implements Engine, LogSource, UsageSource {
     await Promise.all([...tenant.containers.values()].map((instance) => this.remove(tenant, instance)));
     await tenant.delete();
     await this.parts.snapshots.removeTenant(id);
+    this.#failures.forget(id);
   }
 
   async setGate(tenant: string, shut: boolean): Promise<void> {
@@ -122,6 +127,10 @@ export class ContainerEngine implements Engine, LogSource, UsageSource {
 
   async instances(tenant?: string): Promise<InstanceInfo[]> {
     return [...this.byId.values()].map((instance) => instance.info).filter((info) => tenant === undefined || info.tenant === tenant);
+  }
+
+  async failures(tenant: string): Promise<InstanceInfo[]> {
+    return this.#failures.of(tenant);
   }
 
   async stopInstance(id: string, reason: ExitReason, graceMs: number): Promise<void> {
@@ -184,7 +193,8 @@ export class ContainerEngine implements Engine, LogSource, UsageSource {
     tenant.failures.delete(name);
     if (previous !== undefined && givenBack) return previous;
     try {
-      const { containerClass: deployed, durableObjectId } = parseContainerName(tenant.config, name);
+      const { containerClass: known, durableObjectId } = parseContainerName(tenant.config, name);
+      const deployed = releaseFor(known, durableObjectId);
       const wanted = request.restore?.image;
       // What a snapshot was taken from is the engine's own word, and may be of any registry.
       const below = this.parts.snapshots.imageBelow(tenant.config.id, request.restore);
@@ -193,7 +203,9 @@ export class ContainerEngine implements Engine, LogSource, UsageSource {
       return await this.createFor(tenant, { tenant: tenant.config.id, name, durableObjectId, containerClass }, request);
     } catch (error) {
       // workerd does not pass the answer on in full; whoever connects to the container next is told.
-      tenant.failures.set(name, toLongshoreError(error, `Starting the container ${name}`));
+      const failure = toLongshoreError(error, `Starting the container ${name}`);
+      tenant.failures.set(name, failure);
+      this.#failures.notStarted(tenant.config, name, failure);
       throw error;
     }
   }
@@ -254,7 +266,7 @@ export class ContainerEngine implements Engine, LogSource, UsageSource {
 
   /** Sets what the pool keeps ready from the tenants' classes. Images that are not unpacked yet are unpacked first. */
   async refreshPool(): Promise<void> {
-    await this.#sandboxes.keepReady([...this.tenants.values()].flatMap(({ config }) => config.classes));
+    await this.#sandboxes.keepReady([...this.tenants.values()].flatMap(({ config }) => config.classes.flatMap(releasesOf)));
   }
 
   /** Resolves when the pool is full and every ended container is cleaned up. */
@@ -305,6 +317,7 @@ export class ContainerEngine implements Engine, LogSource, UsageSource {
     const reason = exitReason({ code, started: instance.hasRun(code), stopReason, memory });
     if (memory !== undefined) noteInLog(logs.file(id), shortageText(memory));
     instance.end({ code, reason, at: new Date().toISOString(), lastLines, ...(memory === undefined ? {} : { memory }) });
+    this.#failures.ended(instance.info);
     await this.#sandboxes.release(id);
   }
 

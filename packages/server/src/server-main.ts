@@ -77,6 +77,7 @@ async function wire({ settings, identity, runDirectory, again }: Start) {
     databases: workers.databases,
     objects,
     traffic: edge,
+    rollouts: { drainMs: settings.drain * 1_000, watchMs: settings.rolloutWatch * 1_000, onCrash: settings.rolloutOnCrash },
     log,
     place: { country: settings.country, location: settings.location, region: settings.region },
   });

@@ -47,6 +47,10 @@ const schema = z.strictObject({
   pool: z.number().int().min(0).max(100).default(2),
   /** Seconds that open WebSockets, streams and uploads get before a deploy ends them. */
   drain: z.number().min(0).max(3600).default(10),
+  /** Seconds that the new containers of a rollout's step are watched before the next step. */
+  rolloutWatch: z.number().min(0).max(86_400).default(10),
+  /** What a rollout does when a new container of it fails: stop where it is, go back, or go on. */
+  rolloutOnCrash: z.enum(["stop", "revert", "ignore"]).default("stop"),
   /** Directory and container snapshots that no container uses are removed after this many days. */
   snapshotDays: z.number().int().min(1).max(3650).default(30),
   /** How many gigabytes (10^9 bytes) the images in the registry may take, each layer counted once. Source: spec 15. */

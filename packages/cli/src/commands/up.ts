@@ -2,7 +2,17 @@ import { readSettings, type SettingName, up } from "@longshore/server";
 import { type Command, text, type Values } from "../command.js";
 import { requireReady } from "../doctor/require-ready.js";
 
-const NUMBERS = new Set<SettingName>(["edgePort", "apiPort", "registryPort", "pool", "drain", "snapshotDays", "imageStorageGb", "uid"]);
+const NUMBERS = new Set<SettingName>([
+  "edgePort",
+  "apiPort",
+  "registryPort",
+  "pool",
+  "drain",
+  "rolloutWatch",
+  "snapshotDays",
+  "imageStorageGb",
+  "uid",
+]);
 const FLAGS: Readonly<Record<string, SettingName>> = {
   data: "data",
   listen: "listen",
@@ -16,6 +26,8 @@ const FLAGS: Readonly<Record<string, SettingName>> = {
   "user-namespaces": "userNamespaces",
   pool: "pool",
   drain: "drain",
+  "rollout-watch": "rolloutWatch",
+  "rollout-on-crash": "rolloutOnCrash",
   "snapshot-days": "snapshotDays",
   "image-storage-gb": "imageStorageGb",
   "allow-outbound": "allowOutbound",
@@ -46,6 +58,10 @@ Starts the container engine, the registry, the API that wrangler talks to, and t
   --user-namespaces on|off user ids of its own for each container (default on, where the machine can)
   --pool <n>               sandboxes kept ready for each container class, and more after a burst (default 2; 0: none)
   --drain <seconds>        how long a deploy waits for open WebSockets, streams and uploads before it ends them (default 10)
+  --rollout-watch <seconds>     how long a rollout watches the new containers of a step before the next (default 10)
+  --rollout-on-crash stop|revert|ignore
+                           what a rollout does when a new container crashes (default stop); an application's own answer is the label
+                           longshore/on-crash in its container's configuration
   --snapshot-days <n>      unused snapshots are removed after (default 30)
   --image-storage-gb <n>   what all images in the registry may take, each layer counted once (default 50)
   --allow-outbound <list>  private addresses and networks that containers may reach, as 10.1.0.0/16,192.168.1.5 (default none)

@@ -1,7 +1,7 @@
 import type { ContainerClass, DurableObjectNamespace } from "@longshore/contract";
 import type { Place } from "../options.js";
 import { type Configuration, sizeOf } from "./configuration.js";
-import type { Rollout } from "./rollout.js";
+import { isActive, type Rollout, shareOf } from "./rollout.js";
 
 /** One state of an application that its instances can be on. Immutable. */
 export interface Release {
@@ -20,7 +20,7 @@ export interface Application {
   readonly updatedAt: string;
   readonly script: string;
   readonly namespaceId: string;
-  /** What a container that starts now is started with. Only a rollout changes it. */
+  /** What its containers run, or are being moved to. Only a rollout changes it. */
   readonly live: Release;
   /** What the last modification asked for and no rollout has brought yet. */
   readonly pending?: Configuration;
@@ -34,17 +34,21 @@ export interface Application {
   readonly rollouts: readonly Rollout[];
 }
 
-/** The application as the engine needs it. */
+/**
+ * The application as the engine needs it. While a rollout is made, objects within its share start on the target, and all others on what was there before.
+ */
 export function containerClass(application: Application, namespace: DurableObjectNamespace, place: Place): ContainerClass {
+  const rollout = application.rollouts.find(isActive);
+  const base = rollout?.current ?? application.live;
+  const below = rollout === undefined ? 0 : shareOf(rollout);
   return {
     namespaceId: namespace.id,
     className: namespace.className,
     applicationId: application.id,
     applicationName: application.name,
-    image: application.live.image,
-    size: sizeOf(application.live.configuration),
     maxInstances: application.maxInstances,
-    version: application.live.version,
+    ...started(rollout !== undefined && below >= 100 ? rollout.target : base),
+    ...(rollout !== undefined && below > 0 && below < 100 ? { next: { ...started(rollout.target), below } } : {}),
     environment: {
       CLOUDFLARE_APPLICATION_ID: application.id,
       CLOUDFLARE_COUNTRY_A2: place.country,
@@ -54,7 +58,11 @@ export function containerClass(application: Application, namespace: DurableObjec
   };
 }
 
-/** The application with a changed rollout of it; new instances start where that one leads. */
+function started({ image, configuration, version }: Release): Pick<ContainerClass, "image" | "size" | "version"> {
+  return { image, size: sizeOf(configuration), version };
+}
+
+/** The application with a changed rollout of it; what it leads to is what the application runs. */
 export function withRollout(application: Application, rollout: Rollout): Application {
   return {
     ...application,

@@ -1,6 +1,6 @@
-import type { InstanceInfo } from "@longshore/contract";
+import { hasFailed, type InstanceInfo } from "@longshore/contract";
 import type { Application, Release } from "./application.js";
-import { isActive, type Rollout } from "./rollout.js";
+import { isActive, type Rollout, type RolloutFailure } from "./rollout.js";
 
 type View = Record<string, unknown>;
 
@@ -82,7 +82,19 @@ export function rolloutView(rollout: Rollout): View {
     current_configuration: rollout.current.configuration,
     target_configuration: rollout.target.configuration,
     status: rollout.status,
-    health: { instances: { active: rollout.updatedInstances, healthy: rollout.updatedInstances, failed: 0, starting: 0, scheduling: 0 } },
+    health: {
+      instances: {
+        active: rollout.updatedInstances,
+        healthy: rollout.updatedInstances,
+        failed: rollout.failure === undefined ? 0 : 1,
+        starting: 0,
+        scheduling: 0,
+      },
+    },
+    ...(rollout.onCrash === undefined ? {} : { on_crash: rollout.onCrash }),
+    // At rest within a step: it waits for next, previous or revert.
+    ...(rollout.failure === undefined ? {} : { failure: failureView(rollout.failure) }),
+    ...(isActive(rollout) ? { state: stateOf(rollout) } : {}),
     steps: rollout.steps.map((each, index) => ({
       id: index + 1,
       step_size: { percentage: each.percentage },
@@ -90,6 +102,7 @@ export function rolloutView(rollout: Rollout): View {
       status: each.status,
       ...(each.startedAt === undefined ? {} : { started_at: each.startedAt }),
       ...(each.completedAt === undefined ? {} : { completed_at: each.completedAt }),
+      ...(each.reason === undefined ? {} : { reason: each.reason }),
     })),
     progress: {
       total_steps: rollout.steps.length,
@@ -98,6 +111,16 @@ export function rolloutView(rollout: Rollout): View {
       total_instances: rollout.totalInstances ?? 0,
     },
   };
+}
+
+function failureView({ instanceId, durableObjectId, reason, at }: RolloutFailure): View {
+  return { instance_id: instanceId, durable_object_id: durableObjectId, reason, at };
+}
+
+/** What an active rollout is doing. */
+function stateOf(rollout: Rollout): string {
+  if (rollout.moving) return rollout.toward === "current" ? "going back" : rollout.watchedSince === undefined ? "replacing" : "watching";
+  return rollout.failure === undefined ? "waiting" : "stopped";
 }
 
 function hint(release: Release, application: Application): View {
@@ -111,7 +134,7 @@ function health(instances: readonly InstanceInfo[]): View {
   return {
     active: running,
     healthy: running,
-    failed: instances.filter(hasFailed).length,
+    failed: instances.filter(({ exit }) => exit !== undefined && hasFailed(exit)).length,
     starting: count("created", "starting"),
     scheduling: 0,
   };
@@ -134,15 +157,7 @@ function placement(instance: InstanceInfo): View {
 function containerStatus(instance: InstanceInfo): string {
   if (instance.status === "created" || instance.status === "starting") return "placed";
   if (instance.status !== "exited") return instance.status;
-  return hasFailed(instance) ? "failed" : "stopped";
-}
-
-/** Ended in a way that its owner should look at: what was stopped on purpose has not failed, whatever its exit code. */
-function hasFailed(instance: InstanceInfo): boolean {
-  if (instance.status !== "exited" || instance.exit === undefined) return false;
-  const { reason, code } = instance.exit;
-  if (reason === "oom" || reason === "start_failure" || reason === "lost") return true;
-  return reason === "exit" && code !== 0;
+  return instance.exit !== undefined && hasFailed(instance.exit) ? "failed" : "stopped";
 }
 
 /** Only the newest life of each Durable Object's container. */

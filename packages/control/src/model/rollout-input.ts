@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { ContainersError } from "../api/errors.js";
-import { configurationChange } from "./configuration.js";
-import type { RolloutStep } from "./rollout.js";
+import { type Configuration, configurationChange } from "./configuration.js";
+import { CRASH_REACTIONS, type CrashReaction, type RolloutStep } from "./rollout.js";
 
 export const rolloutInput = z.looseObject({
   description: z.string().max(1_000).nullish(),
@@ -13,11 +13,27 @@ export const rolloutInput = z.looseObject({
     .max(100)
     .nullish(),
   target_configuration: configurationChange.nullish(),
+  /** Longshore's own. */
+  on_crash: z.enum(CRASH_REACTIONS).nullish(),
 });
 
 export const rolloutActionInput = z.object({ action: z.enum(["next", "previous", "revert"]) });
 
 export type RolloutInput = z.infer<typeof rolloutInput>;
+
+/** The label that says what a failing instance does to a rollout: `labels` is a field that every client passes on. */
+export const CRASH_LABEL = "longshore/on-crash";
+
+const labels = z.array(z.looseObject({ name: z.string(), value: z.string() }));
+
+/** What the configuration's label says; `undefined` where it has none. Errors: `VALIDATE_INPUT`. */
+export function crashReactionOf(configuration: Configuration): CrashReaction | undefined {
+  const value = labels.safeParse(configuration.labels).data?.find(({ name }) => name === CRASH_LABEL)?.value;
+  if (value === undefined) return undefined;
+  const reaction = CRASH_REACTIONS.find((each) => each === value);
+  if (reaction !== undefined) return reaction;
+  throw new ContainersError("VALIDATE_INPUT", { labels: `${CRASH_LABEL} is "${value}"; it can be ${CRASH_REACTIONS.join(", ")}.` });
+}
 
 const STEP_PERCENTAGES = [5, 10, 20, 25, 50, 100];
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { InstanceInfo, LongshoreError } from "@longshore/contract";
 import type { Release } from "./application.js";
-import { act, arrived, type Rollout, replaced, start } from "./rollout.js";
+import { act, arrived, failed, type Rollout, replaced, start } from "./rollout.js";
 import { planSteps } from "./rollout-input.js";
 import { planMove } from "./rollout-plan.js";
 
@@ -32,12 +32,20 @@ function rollout(changes: Partial<Rollout> = {}): Rollout {
   };
 }
 
+/** An object that rollouts reach at this percentage. */
+function objectAt(place: number): string {
+  return `${Math.round((place / 100) * 2 ** 32)
+    .toString(16)
+    .padStart(8, "0")}`.padEnd(64, "0");
+}
+
+/** Instances of objects that are spread evenly, the oldest first in every rollout. */
 function instances(count: number, changes: Partial<InstanceInfo> = {}): InstanceInfo[] {
   return Array.from({ length: count }, (_, index) => ({
     id: `i${index}`,
     tenant: "t",
     namespaceId: "n",
-    durableObjectId: `${index}`,
+    durableObjectId: objectAt((index * 100) / count),
     applicationId: "app",
     version: 1,
     image: "x",
@@ -120,18 +128,53 @@ describe("a manual rollout", () => {
   });
 });
 
+describe("a rollout whose new instance fails", () => {
+  const failure = { instanceId: "i", durableObjectId: objectAt(1), reason: "A new instance ended with exit code 1.", at: now };
+  const going = (onCrash: "stop" | "revert") => start(rollout({ onCrash }), now);
+
+  test("stops where it is, says why, and goes on with the same step when told to", () => {
+    const stopped = failed(going("stop"), failure, now);
+    assert.deepEqual([stopped.status, stopped.moving, stopped.step, stopped.toward], ["progressing", false, 1, "target"]);
+    assert.deepEqual([stopped.failure, stopped.steps[0]?.reason], [failure, failure.reason]);
+    const later = new Date(T0 + 1000).toISOString();
+    const on = act(stopped, "next", later);
+    assert.deepEqual([on.moving, on.step, on.failure, on.crashesSince], [true, 1, undefined, later]);
+    const back = act(stopped, "previous", later);
+    assert.deepEqual([back.toward, back.step, back.share, back.failure], ["current", 0, 0, undefined]);
+  });
+
+  test("or goes back, and remembers why", () => {
+    const back = failed(going("revert"), failure, now);
+    assert.deepEqual([back.moving, back.toward, back.share], [true, "current", 0]);
+    const ended = arrived(back, now);
+    assert.deepEqual([ended.status, ended.failure], ["reverted", failure]);
+  });
+});
+
 describe("planMove", () => {
   const moving = start(rollout(), now);
+  const second: Rollout = { ...moving, step: 2, share: 100 };
 
-  test("the first step takes its part, oldest first", () => {
+  test("the first step takes its part, and new instances follow it", () => {
     const move = planMove(moving, instances(20), T0, 0);
     assert.deepEqual(move.stop, ["i0", "i1"]);
     assert.equal(move.arrived, false);
+    assert.equal(move.share, 10);
     assert.equal(move.totalInstances, 20);
   });
 
-  test("at least one instance moves in a step", () => {
-    assert.deepEqual(planMove(moving, instances(3), T0, 0).stop, ["i0"]);
+  test("at least one instance moves in a step, and its object is within it then", () => {
+    const some = instances(3).map((each, index) => ({ ...each, durableObjectId: objectAt(40 + index) }));
+    const move = planMove(moving, some, T0, 0);
+    assert.deepEqual(move.stop, ["i0"]);
+    assert.ok(move.share > 40 && move.share < 41);
+  });
+
+  test("a step reaches as far as it did at its first look, also when more instances run", () => {
+    const steps = moving.steps.map((each) => ({ ...each, share: 10 }));
+    const many = instances(100);
+    assert.deepEqual(planMove({ ...moving, steps }, many, T0, 0).share, 10);
+    assert.deepEqual(planMove({ ...moving, steps }, many.slice(50), T0, 0).stop, []);
   });
 
   test("nothing running: arrived at once", () => {
@@ -139,9 +182,9 @@ describe("planMove", () => {
     assert.equal(planMove(moving, instances(5, { status: "exited" }), T0, 0).arrived, true);
   });
 
-  test("instances that start during the rollout are on the target, and change nothing", () => {
-    const some = [...instances(10), ...instances(10, { version: 2 }).map((each) => ({ ...each, id: `new-${each.id}` }))];
-    assert.deepEqual(planMove({ ...moving, totalInstances: 10 }, some, T0, 0).stop, ["i0"]);
+  test("instances on the target, and those of other versions beyond the step, are left alone", () => {
+    const some = [...instances(10, { version: 2 }), ...instances(10, { version: 7 }).map((each) => ({ ...each, id: `other-${each.id}` }))];
+    assert.deepEqual(planMove({ ...moving, totalInstances: 10 }, some, T0, 0).stop, ["other-i0"]);
   });
 
   test("an instance that is ending counts, and holds the step open", () => {
@@ -152,25 +195,16 @@ describe("planMove", () => {
   });
 
   test("the grace period counts from the instance's start", () => {
-    const move = planMove({ ...moving, step: 2 }, instances(3), T0, 60_001);
+    const move = planMove(second, instances(3), T0, 60_001);
     assert.deepEqual(move.stop, []);
     assert.equal(move.waitMs, 1);
-    assert.deepEqual(planMove({ ...moving, step: 2 }, instances(3), T0, 59_999).stop, ["i0", "i1"]);
+    assert.deepEqual(planMove(second, instances(3), T0, 59_999).stop, ["i0", "i1"]);
   });
 
-  test("going back moves the updated ones to the part of the step before", () => {
-    const rested = arrived(
-      act(
-        arrived(act(start(rollout({ kind: "full_manual", steps: planSteps({ step_percentage: 50 }) }), now), "next", now), now),
-        "revert",
-        now,
-      ),
-      now,
-    );
-    assert.equal(rested.status, "reverted");
-    const back: Rollout = { ...moving, step: 0, toward: "current", totalInstances: 10 };
-    const some = [...instances(6), ...instances(4, { version: 2 }).map((each) => ({ ...each, id: `new-${each.id}` }))];
-    assert.deepEqual(planMove(back, some, T0, 0).stop, ["new-i0", "new-i1", "new-i2", "new-i3"]);
-    assert.deepEqual(planMove({ ...back, step: 1 }, some, T0, 0).stop, ["new-i0", "new-i1", "new-i2"]);
+  test("going back moves what is on the target beyond the step before, and nothing else", () => {
+    const back: Rollout = { ...moving, step: 0, share: 0, toward: "current", totalInstances: 10 };
+    const some = instances(10).map((each, index) => (index < 5 ? { ...each, version: 2 } : each));
+    assert.deepEqual(planMove(back, some, T0, 0).stop, ["i0", "i1", "i2", "i3", "i4"]);
+    assert.deepEqual(planMove({ ...back, step: 1, share: 10 }, some, T0, 0).stop, ["i1", "i2", "i3", "i4"]);
   });
 });

@@ -5,6 +5,18 @@ export type RolloutKind = "full_auto" | "full_manual";
 export type RolloutStatus = "pending" | "progressing" | "completed" | "reverted" | "replaced";
 export type StepStatus = "pending" | "progressing" | "reverting" | "completed" | "reverted";
 export type RolloutAction = "next" | "previous" | "revert";
+/** What happens when an instance on the target fails while the rollout is made: it stops where it is, it goes back, or it goes on all the same. */
+export const CRASH_REACTIONS = ["stop", "revert", "ignore"] as const;
+export type CrashReaction = (typeof CRASH_REACTIONS)[number];
+
+/** An instance on the target that failed. */
+export interface RolloutFailure {
+  readonly instanceId: string;
+  readonly durableObjectId: string;
+  /** What the platform says of its end, with its last lines of output. */
+  readonly reason: string;
+  readonly at: string;
+}
 
 export interface RolloutStep {
   /** How many of the instances are on the target after this step, in percent of those that the rollout found running. */
@@ -13,6 +25,10 @@ export interface RolloutStep {
   readonly status: StepStatus;
   readonly startedAt?: string;
   readonly completedAt?: string;
+  /** Objects below this place are on the target with this step; absent until the runner has looked. At least the percentage. */
+  readonly share?: number;
+  /** Why it stopped. */
+  readonly reason?: string;
 }
 
 /**
@@ -21,7 +37,8 @@ export interface RolloutStep {
  * ```
  * pending ──next/start──▶ progressing (forward) ──▶ at rest after step n ──next──▶ … ──▶ completed
  *                              │                          │ previous, revert
- *                              └────────revert──────▶ progressing (back) ──▶ at rest after step n-1, or reverted
+ *                              ├────────revert──────▶ progressing (back) ──▶ at rest after step n-1, or reverted
+ *                              └─ an instance on the target fails ──▶ at rest within step n, with `failure` ──next──▶ on with step n
  * ```
  * `replaced` ends it from anywhere: a newer rollout has taken over.
  */
@@ -44,6 +61,15 @@ export interface Rollout {
   readonly toward: "current" | "target";
   /** Going back ends the rollout. */
   readonly reverting?: true;
+  /** Objects below this place (`rolloutPlace`) are to be on the target, the others are not. */
+  readonly share?: number;
+  readonly onCrash?: CrashReaction;
+  /** Failures before this moment are not held against it. */
+  readonly crashesSince?: string;
+  /** Since when all instances of the step have been replaced, and the new ones are watched. */
+  readonly watchedSince?: string;
+  /** What stopped it, or made it go back. */
+  readonly failure?: RolloutFailure;
   /** Instances found running when it started; absent until the runner has looked. */
   readonly totalInstances?: number;
   readonly updatedInstances: number;
@@ -53,9 +79,9 @@ export function isActive(rollout: Rollout): boolean {
   return rollout.status === "pending" || rollout.status === "progressing";
 }
 
-/** The release that new instances start with, as far as this rollout has a say. */
-export function wantedRelease(rollout: Rollout): Release {
-  return rollout[rollout.toward];
+/** See {@link Rollout.share}; one that an earlier Longshore began had all its new instances on the release that it moved to. */
+export function shareOf({ share, toward }: Rollout): number {
+  return share ?? (toward === "target" ? 100 : 0);
 }
 
 /** True while both are on the same way: what was seen for one counts for the other. */
@@ -66,6 +92,10 @@ export function sameMovement(a: Rollout, b: Rollout): boolean {
     a.toward === b.toward &&
     a.step === b.step &&
     a.status === b.status &&
+    a.share === b.share &&
+    a.steps[a.step - 1]?.share === b.steps[b.step - 1]?.share &&
+    a.watchedSince === b.watchedSince &&
+    a.crashesSince === b.crashesSince &&
     a.reverting === b.reverting
   );
 }
@@ -80,9 +110,28 @@ export function act(rollout: Rollout, action: RolloutAction, now: string): Rollo
   if (!isActive(rollout)) throw notNow(rollout, `it is ${rollout.status}`);
   if (action === "revert") return back(rollout, 0, now, true);
   if (rollout.moving) throw notNow(rollout, `step ${rollout.step} is under way`);
-  if (action === "next") return forward(rollout, now);
+  if (action === "next") return rollout.failure === undefined ? forward(rollout, now) : goOn(rollout, now);
   if (rollout.step === 0) throw notNow(rollout, "no step has been made");
-  return back(rollout, rollout.step - 1, now, false);
+  const { failure: _failure, ...rest } = rollout;
+  return { ...back(rest, rollout.step - 1, now, false), crashesSince: now };
+}
+
+/** The rollout when an instance on the target has failed. */
+export function failed(rollout: Rollout, failure: RolloutFailure, now: string): Rollout {
+  const steps = rollout.steps.map((each, index) => (index === rollout.step - 1 ? { ...each, reason: failure.reason } : each));
+  const { watchedSince: _watched, ...rest } = { ...rollout, steps, failure, updatedAt: now };
+  return rollout.onCrash === "revert" ? back(rest, 0, now, true) : { ...rest, moving: false };
+}
+
+/** The rollout with the new instances of its step under watch. */
+export function watched(rollout: Rollout, now: string): Rollout {
+  return { ...rollout, watchedSince: now, updatedAt: now };
+}
+
+/** The rollout once the runner has found out how far this step reaches. */
+export function reaching(rollout: Rollout, share: number): Rollout {
+  const steps = rollout.steps.map((each, index) => (index === rollout.step - 1 ? { ...each, share } : each));
+  return { ...rollout, steps, share };
 }
 
 /** The rollout once its present movement has reached its goal: at rest, on to the next step, or over. */
@@ -110,16 +159,25 @@ function forward(rollout: Rollout, now: string): Rollout {
   const steps = rollout.steps.map((each, index) =>
     index === step - 1 ? { ...each, status: "progressing" as const, startedAt: now } : each,
   );
+  const { watchedSince: _watched, ...rest } = rollout;
   return {
-    ...rollout,
+    ...rest,
     steps,
     step,
     moving: true,
     toward: "target",
     status: "progressing",
+    share: Math.max(rollout.share ?? 0, steps[step - 1]?.percentage ?? 0),
     startedAt: rollout.startedAt ?? now,
+    crashesSince: rollout.crashesSince ?? now,
     updatedAt: now,
   };
+}
+
+/** On with the step that was stopped: what has failed until now is known. */
+function goOn(rollout: Rollout, now: string): Rollout {
+  const { failure: _failure, ...rest } = rollout;
+  return { ...rest, moving: true, toward: "target", crashesSince: now, updatedAt: now };
 }
 
 function back(rollout: Rollout, step: number, now: string, reverting: boolean): Rollout {
@@ -127,7 +185,9 @@ function back(rollout: Rollout, step: number, now: string, reverting: boolean): 
     index >= step && each.status !== "pending" && each.status !== "reverted" ? { ...each, status: "reverting" as const } : each,
   );
   const ending = reverting ? { reverting: true as const } : {};
-  return { ...rollout, steps, step, moving: true, toward: "current", status: "progressing", updatedAt: now, ...ending };
+  const share = step === 0 ? 0 : (steps[step - 1]?.share ?? steps[step - 1]?.percentage ?? 0);
+  const { watchedSince: _watched, ...rest } = rollout;
+  return { ...rest, steps, step, share, moving: true, toward: "current", status: "progressing", updatedAt: now, ...ending };
 }
 
 function notNow(rollout: Rollout, why: string): ContainersError {

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Engine, InstanceInfo, TrafficGate } from "@longshore/contract";
 import { type Application, withRollout } from "../model/application.js";
-import { arrived, isActive, type Rollout, sameMovement } from "../model/rollout.js";
+import { isActive, type Rollout, sameMovement } from "../model/rollout.js";
+import { firstFailure, nextOf } from "../model/rollout-look.js";
 import { planMove, type RolloutMove } from "../model/rollout-plan.js";
 import type { Clock, Log } from "../options.js";
 import type { KeyedMutex } from "../state/keyed-mutex.js";
@@ -10,8 +11,6 @@ import { STOP_GRACE_MS } from "./applications.js";
 import type { Tenants } from "./tenants.js";
 import { Waker } from "./waker.js";
 
-/** How long the traffic of a script is held for its requests under way to end, before instances are told to stop. */
-const DRAIN_MS = 5_000;
 /** How long traffic is held at most while instances end: long enough for most to, short enough that no client gives up. */
 const HOLD_MS = 5_000;
 /**
@@ -32,12 +31,18 @@ export interface RolloutRunnerParts {
   readonly locks: KeyedMutex;
   readonly clock: Clock;
   readonly log: Log;
+  /** How long streams and WebSockets get before instances are told to stop. */
+  readonly drainMs: number;
+  /** How long the new instances of a step have to prove themselves. */
+  readonly watchMs: number;
 }
 
 interface Loop {
   readonly waker: Waker;
   /** Something changed since the loop last looked. */
   dirty: boolean;
+  /** The engine may not know yet which release new instances are to have. */
+  unsynced: boolean;
   readonly done: Promise<void>;
 }
 
@@ -61,7 +66,7 @@ export class RolloutRunner implements AsyncDisposable {
       return;
     }
     const waker = new Waker(this.#stop.signal);
-    const loop: Loop = { waker, dirty: true, done: Promise.resolve().then(() => this.#loop(applicationId, loop)) };
+    const loop: Loop = { waker, dirty: true, unsynced: true, done: Promise.resolve().then(() => this.#loop(applicationId, loop)) };
     this.#loops.set(applicationId, loop);
   }
 
@@ -76,7 +81,7 @@ export class RolloutRunner implements AsyncDisposable {
     while (!this.#stop.signal.aborted) {
       loop.dirty = false;
       try {
-        const wait = await this.#round(applicationId, stopping, loop.waker);
+        const wait = await this.#round(applicationId, stopping, loop);
         if (wait !== undefined) await loop.waker.wait(wait);
         else if (!loop.dirty) break;
       } catch (error) {
@@ -88,41 +93,44 @@ export class RolloutRunner implements AsyncDisposable {
   }
 
   /** One look and what follows from it. Resolves to how long to wait before the next, or to nothing when there is nothing to do. */
-  async #round(applicationId: string, stopping: Set<string>, waker: Waker): Promise<number | undefined> {
+  async #round(applicationId: string, stopping: Set<string>, loop: Loop): Promise<number | undefined> {
     const { store, engine, clock, log } = this.#parts;
     const application = (await store.applications.get(applicationId))?.value;
     const rollout = application?.rollouts.find(isActive);
     if (application === undefined || rollout === undefined || !rollout.moving) return undefined;
-    const instances = (await engine.instances(application.script)).filter((each) => each.applicationId === applicationId);
-    const move = planMove(rollout, asSeen(instances, stopping), clock(), application.graceSeconds * 1_000);
-    await this.#record(application, rollout, move);
-    if (move.arrived) {
-      const { script, name } = application;
-      log.info("a step of a rollout is done", {
-        script,
-        application: name,
-        rollout: rollout.id,
-        step: rollout.step,
-        toward: rollout.toward,
-      });
+    const { script, name, graceSeconds } = application;
+    const instances = (await engine.instances(script)).filter((each) => each.applicationId === applicationId);
+    const failure = firstFailure(rollout, [...(await engine.failures(script)), ...instances], applicationId);
+    const move = planMove(rollout, asSeen(instances, stopping), clock(), graceSeconds * 1_000);
+    const { next, waitMs } = nextOf(rollout, move, failure, clock(), this.#parts.watchMs);
+    if (next !== undefined) await this.#record(application, rollout, next, loop);
+    if (loop.unsynced) await this.#sync(script, loop);
+    if (next !== undefined && !sameMovement(next, rollout)) {
+      const facts = { script, application: name, rollout: rollout.id, step: rollout.step, toward: rollout.toward };
+      if (failure !== undefined)
+        log.warn("an instance failed during a rollout", { ...facts, reason: failure.reason, reaction: rollout.onCrash ?? "stop" });
+      else if (move.arrived) log.info("a step of a rollout is done", facts);
       return 0;
     }
-    this.#replace(application.script, move, stopping, waker);
-    return Math.min(move.waitMs ?? LOOK_MS, LOOK_MS);
+    this.#replace(script, move, stopping, loop.waker);
+    return Math.min(waitMs ?? move.waitMs ?? LOOK_MS, LOOK_MS);
   }
 
-  async #record(application: Application, rollout: Rollout, move: RolloutMove): Promise<void> {
-    const { totalInstances, updatedInstances } = move;
-    if (!move.arrived && rollout.totalInstances === totalInstances && rollout.updatedInstances === updatedInstances) return;
+  async #record(application: Application, seen: Rollout, next: Rollout, loop: Loop): Promise<void> {
+    // Set before: should this process be killed in between, the next one tells the engine all it needs.
+    if (!sameMovement(seen, next)) loop.unsynced = true;
     await this.#parts.locks.run(application.script, async () => {
       await this.#parts.store.applications.update(application.id, (latest) => {
-        const current = latest.rollouts.find((each) => each.id === rollout.id);
+        const current = latest.rollouts.find((each) => each.id === seen.id);
         // A client may have steered it elsewhere since: then this look counts no more.
-        if (current === undefined || !sameMovement(current, rollout)) return latest;
-        const seen = { ...current, totalInstances, updatedInstances };
-        return withRollout(latest, move.arrived ? arrived(seen, new Date(this.#parts.clock()).toISOString()) : seen);
+        return current === undefined || !sameMovement(current, seen) ? latest : withRollout(latest, next);
       });
     });
+  }
+
+  async #sync(script: string, loop: Loop): Promise<void> {
+    await this.#parts.locks.run(script, () => this.#parts.tenants.sync(script));
+    loop.unsynced = false;
   }
 
   #replace(script: string, move: RolloutMove, stopping: Set<string>, waker: Waker): void {
@@ -143,7 +151,7 @@ export class RolloutRunner implements AsyncDisposable {
     const { traffic, log } = this.#parts;
     let ended: Promise<void> | undefined;
     try {
-      await using _hold = await traffic.hold([script], DRAIN_MS);
+      await using _hold = await traffic.hold([script], this.#parts.drainMs);
       ended = this.#stopAll(ids);
       await Promise.race([ended, sleep(HOLD_MS, undefined, { ref: false })]);
       await sleep(NOTICE_MS, undefined, { ref: false });

@@ -2,8 +2,8 @@ import { randomUUID } from "node:crypto";
 import { ContainersError } from "../api/errors.js";
 import { type Application, type Release, runsTheSame, withRollout } from "../model/application.js";
 import { mergeConfiguration } from "../model/application-input.js";
-import { act, type Rollout, type RolloutAction, replaced, start } from "../model/rollout.js";
-import { planSteps, type RolloutInput } from "../model/rollout-input.js";
+import { act, type CrashReaction, isActive, type Rollout, type RolloutAction, replaced, shareOf, start } from "../model/rollout.js";
+import { crashReactionOf, planSteps, type RolloutInput } from "../model/rollout-input.js";
 import type { Clock } from "../options.js";
 import type { KeyedMutex } from "../state/keyed-mutex.js";
 import type { Store } from "../state/store.js";
@@ -21,6 +21,8 @@ export interface RolloutsParts {
   readonly tenants: Tenants;
   readonly images: ImageCheck;
   readonly runner: RolloutRunner;
+  /** Where neither the rollout nor the configuration says. */
+  readonly onCrash: CrashReaction;
   readonly locks: KeyedMutex;
   readonly clock: Clock;
 }
@@ -55,8 +57,11 @@ export class Rollouts {
     const image = await this.#parts.images.resolve(configuration);
     await this.#parts.images.prepare(image, configuration);
     const id = randomUUID();
+    const { onCrash } = this.#parts;
     await this.#change(applicationId, (application, now) => {
-      const target = nextRelease(application, { configuration, image });
+      const before = application.rollouts.find(isActive);
+      const current = before === undefined ? application.live : baseOf(before);
+      const target = nextRelease(application.lastVersion, current, { configuration, image });
       const rollout = start(
         {
           id,
@@ -65,12 +70,15 @@ export class Rollouts {
           status: "pending",
           createdAt: now,
           updatedAt: now,
-          current: application.live,
+          current,
           target,
+          onCrash: input.on_crash ?? crashReactionOf(configuration) ?? onCrash,
           steps,
           step: 0,
           moving: false,
           toward: "current",
+          // Objects that a rollout before has reached come first in this one too.
+          share: before === undefined || (input.kind ?? "full_auto") === "full_manual" ? 0 : shareOf(before) % 100,
           updatedInstances: 0,
         },
         now,
@@ -110,9 +118,14 @@ export class Rollouts {
   }
 }
 
+/** What the objects that an unfinished rollout has not reached run. */
+function baseOf(rollout: Rollout): Release {
+  return shareOf(rollout) >= 100 ? rollout.target : rollout.current;
+}
+
 /** Instances that would run the same need not move, so then the version stays. */
-function nextRelease(application: Application, to: Pick<Release, "configuration" | "image">): Release {
-  return { ...to, version: runsTheSame(application.live, to) ? application.live.version : application.lastVersion + 1 };
+function nextRelease(lastVersion: number, current: Release, to: Pick<Release, "configuration" | "image">): Release {
+  return { ...to, version: runsTheSame(current, to) ? current.version : lastVersion + 1 };
 }
 
 function findRollout(application: Application, id: string): Rollout {

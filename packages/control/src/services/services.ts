@@ -1,4 +1,4 @@
-import type { Clock, ControlOptions, Place } from "../options.js";
+import type { Clock, ControlOptions, Place, RolloutSettings } from "../options.js";
 import { KeyedMutex } from "../state/keyed-mutex.js";
 import { Sealer } from "../state/sealing.js";
 import { Store } from "../state/store.js";
@@ -44,6 +44,8 @@ export interface Services {
   readonly runner: RolloutRunner;
 }
 
+const ROLLOUTS: RolloutSettings = { drainMs: 5_000, watchMs: 10_000, onCrash: "stop" };
+
 /** ISO 3166 keeps XX free for "somewhere else": a machine does not know its country. */
 const SOMEWHERE: Place = { country: "XX", location: "local", region: "LOCAL" };
 
@@ -58,9 +60,10 @@ export function wireServices(options: ControlOptions): Services {
   const background = new Background(log);
   const tenants = new Tenants(store, engine, place);
   const imageCheck = new ImageCheck({ images, engine, registryHost: options.registryHost, accountId: options.accountId });
-  const runner = new RolloutRunner({ store, engine, traffic, tenants, locks, clock, log });
+  const { drainMs, watchMs, onCrash } = options.rollouts ?? ROLLOUTS;
+  const runner = new RolloutRunner({ store, engine, traffic, tenants, locks, clock, log, drainMs, watchMs });
   const applications = new Applications({ store, engine, tenants, images: imageCheck, background, locks, clock });
-  const rollouts = new Rollouts({ store, applications, tenants, images: imageCheck, runner, locks, clock });
+  const rollouts = new Rollouts({ store, applications, tenants, images: imageCheck, runner, onCrash, locks, clock });
   const { keyValues, databases } = options;
   const stores = new Stores({ store, keyValues, databases, locks, clock });
   const secretStores = new SecretStores({ store, sealer, locks, clock });

@@ -38,6 +38,8 @@ export class Harness implements AsyncDisposable {
   readonly traffic = new RecordingTraffic();
   readonly registry = new FakeRegistry();
   readonly logged: string[] = [];
+  /** How long rollouts watch new instances. */
+  readonly watchMs = 300;
   readonly directory: string;
   #objects: R2Storage | undefined;
   readonly secretsKey = randomBytes(32);
@@ -127,6 +129,7 @@ export class Harness implements AsyncDisposable {
       databases: this.databases,
       objects: this.#objects,
       traffic: this.traffic,
+      rollouts: { drainMs: 0, watchMs: this.watchMs, onCrash: "stop" },
       log: { info: log, warn: log, error: log },
     };
   }

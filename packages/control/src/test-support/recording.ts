@@ -4,6 +4,7 @@ import {
   type ExitReason,
   type InstanceInfo,
   LongshoreError,
+  releaseFor,
   type Tenant,
   type TraceEvent,
   type TraceSource,
@@ -19,6 +20,7 @@ export class RecordingEngine implements Engine {
   readonly prepared: string[] = [];
   readonly stops: { id: string; reason: ExitReason; graceMs: number }[] = [];
   readonly all = new Map<string, InstanceInfo>();
+  readonly failed: InstanceInfo[] = [];
   imageBytes = 1_000_000;
   /** Runs before an instance ends; a test can hold it here. */
   beforeStop: (id: string) => Promise<void> = async () => undefined;
@@ -55,6 +57,18 @@ export class RecordingEngine implements Engine {
     return [...this.all.values()].filter((each) => tenant === undefined || each.tenant === tenant);
   }
 
+  async failures(tenant: string): Promise<InstanceInfo[]> {
+    return this.failed.filter((each) => each.tenant === tenant);
+  }
+
+  /** An instance ends by itself, and its object starts another, so that nothing but the list of failures knows. */
+  crash(id: string, lastLines: readonly string[] = []): void {
+    const instance = this.all.get(id);
+    if (instance === undefined) throw new Error(`no instance ${id}`);
+    this.all.delete(id);
+    this.failed.push({ ...instance, status: "exited", exit: { code: 1, reason: "exit", at: new Date().toISOString(), lastLines } });
+  }
+
   async stopInstance(id: string, reason: ExitReason, graceMs: number): Promise<void> {
     this.stops.push({ id, reason, graceMs });
     const instance = this.all.get(id);
@@ -82,13 +96,15 @@ export class RecordingEngine implements Engine {
 
   /** A container of the tenant's class starts, as its Durable Object would have it. */
   startInstance(tenant: string, changes: Partial<InstanceInfo> = {}): InstanceInfo {
-    const first = this.tenants.get(tenant)?.classes[0];
-    if (first === undefined) throw new Error(`tenant ${tenant} has no class`);
+    const deployed = this.tenants.get(tenant)?.classes[0];
+    if (deployed === undefined) throw new Error(`tenant ${tenant} has no class`);
+    const durableObjectId = changes.durableObjectId ?? randomUUID().replaceAll("-", "").repeat(2);
+    const first = releaseFor(deployed, durableObjectId);
     const instance: InstanceInfo = {
       id: randomUUID(),
       tenant,
       namespaceId: first.namespaceId,
-      durableObjectId: randomUUID().replaceAll("-", "").repeat(2),
+      durableObjectId,
       applicationId: first.applicationId,
       version: first.version,
       image: first.image,
@@ -176,6 +192,14 @@ export class FakeRegistry {
 
 export function digestOf(hexDigit: string): string {
   return `sha256:${hexDigit.repeat(64)}`;
+}
+
+/** An object that rollouts reach at this percentage. */
+export function objectAt(place: number): string {
+  return Math.round((place / 100) * 2 ** 32)
+    .toString(16)
+    .padStart(8, "0")
+    .padEnd(64, "0");
 }
 
 /** A promise that a test resolves when it likes. */

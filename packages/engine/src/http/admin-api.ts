@@ -51,6 +51,11 @@ export function adminRoutes(engine: Engine & LogSource & UsageSource): Route[] {
       handle: async ({ query }) => ({ status: 200, body: await engine.instances(query.get("tenant") ?? undefined) }),
     },
     {
+      method: "GET",
+      path: /^\/tenants\/([^/]+)\/failures$/,
+      handle: async ({ parameters: [id = ""] }) => ({ status: 200, body: await engine.failures(id) }),
+    },
+    {
       method: "POST",
       path: /^\/instances\/([^/]+)\/stop$/,
       handle: async ({ parameters: [id = ""], body }) => {

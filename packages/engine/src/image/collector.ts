@@ -47,6 +47,8 @@ export class ImageCollector implements Disposable {
 export function imagesInUse(tenants: Iterable<TenantHost>, instances: Iterable<Instance>, others: Iterable<string>): ImagesInUse {
   const digests = new Set(others);
   for (const instance of instances) if (instance.live) digests.add(instance.record.imageDigest);
-  const references = new Set([...tenants].flatMap(({ config }) => config.classes.map(({ image }) => image)));
+  const references = new Set(
+    [...tenants].flatMap(({ config }) => config.classes.flatMap(({ image, next }) => (next === undefined ? [image] : [image, next.image]))),
+  );
   return { digests, references };
 }
