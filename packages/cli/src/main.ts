@@ -10,6 +10,7 @@ import { imageCommand } from "./commands/image.js";
 import { logsCommand } from "./commands/logs.js";
 import { registryCommand } from "./commands/registry.js";
 import { restoreCommand } from "./commands/restore.js";
+import { rolloutCommand } from "./commands/rollout.js";
 import { statusCommand } from "./commands/status.js";
 import { tokenCommand } from "./commands/token.js";
 import { upCommand } from "./commands/up.js";
@@ -20,6 +21,7 @@ const COMMANDS: readonly Command[] = [
   downCommand,
   devCommand,
   statusCommand,
+  rolloutCommand,
   logsCommand,
   doctorCommand,
   imageCommand,
