@@ -24,6 +24,9 @@ function bootId(): string {
   return boot;
 }
 
+/** What keeps a container awake: `calls` are those of `start` and its like, `streams` bodies that are being read after their request was answered. */
+export type Use = "requests" | "streams" | "webSockets" | "execs" | "calls";
+
 export interface ActivityHost {
   /** `sleepAfter` in milliseconds, as it is now. */
   sleepAfterMs(): number;
@@ -43,6 +46,7 @@ export interface ActivityHost {
  */
 export class ActivityTracker {
   #open = 0;
+  #uses: Record<Use, number> = { requests: 0, streams: 0, webSockets: 0, execs: 0, calls: 0 };
   #lastUse: number | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #expiring = false;
@@ -54,18 +58,37 @@ export class ActivityTracker {
     private readonly host: ActivityHost,
   ) {}
 
-  /** How many requests, bodies and WebSockets are open. */
-  get open(): number {
-    return this.#open;
+  /** How much of each is open. */
+  get uses(): Readonly<Record<Use, number>> {
+    return { ...this.#uses };
   }
 
-  begin(): void {
+  /** When the container will go to sleep if nothing happens, in Unix milliseconds; `undefined` while something is open or no process runs. */
+  get sleepsAt(): number | undefined {
+    if (this.#open > 0 || !this.host.isAwake() || this.#lastUse === undefined) return undefined;
+    return this.#lastUse + this.host.sleepAfterMs();
+  }
+
+  /** True while the container is being put to sleep because it was idle. */
+  get expiring(): boolean {
+    return this.#expiring;
+  }
+
+  begin(use: Use = "requests"): void {
     this.#open++;
+    this.#uses[use]++;
   }
 
-  end(): void {
+  end(use: Use = "requests"): void {
     this.#open--;
+    this.#uses[use]--;
     if (this.#open === 0) this.renew();
+  }
+
+  /** A request has become something that stays open. */
+  become(use: Use): void {
+    this.#uses.requests--;
+    this.#uses[use]++;
   }
 
   /** Starts `sleepAfter` anew. */

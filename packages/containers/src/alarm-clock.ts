@@ -1,4 +1,4 @@
-import type { LaterWrites } from "./later-writes.js";
+import { LaterWrites } from "./later-writes.js";
 
 const ALARM = "alarm";
 
@@ -11,10 +11,7 @@ export class AlarmClock {
   #set: number | undefined;
   #recall: (() => void) | undefined;
 
-  constructor(
-    private readonly storage: DurableObjectStorage,
-    private readonly later: LaterWrites,
-  ) {}
+  constructor(private readonly ctx: DurableObjectState) {}
 
   /** `recall` is called once, before the alarm is set for the first time: whoever has a wish on record from an earlier life renews it then. */
   beforeFirst(recall: () => void): void {
@@ -31,7 +28,7 @@ export class AlarmClock {
   /** As {@link wish}, but the alarm is written a little later (later-writes.ts): for a wish that another way of waking stands before. */
   wishSoon(who: string, time: number): void {
     this.#wishes.set(who, time);
-    this.later.put(ALARM, () => this.#apply());
+    LaterWrites.of(this.ctx).put(ALARM, () => this.#apply());
   }
 
   /** The alarm has fired: what was set is used up, wishes that lie in the past are granted. */
@@ -42,7 +39,7 @@ export class AlarmClock {
   }
 
   #apply(): void {
-    this.later.drop(ALARM);
+    LaterWrites.of(this.ctx).drop(ALARM);
     const recall = this.#recall;
     this.#recall = undefined;
     recall?.();
@@ -50,7 +47,9 @@ export class AlarmClock {
     if (next === this.#set) return;
     this.#set = next;
     const done =
-      next === undefined ? this.storage.deleteAlarm({ allowUnconfirmed: true }) : this.storage.setAlarm(next, { allowUnconfirmed: true });
+      next === undefined
+        ? this.ctx.storage.deleteAlarm({ allowUnconfirmed: true })
+        : this.ctx.storage.setAlarm(next, { allowUnconfirmed: true });
     done.catch((error: unknown) => console.error("The alarm cannot be set:", error));
   }
 }

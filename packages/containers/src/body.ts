@@ -10,7 +10,7 @@ const SMALL_BODY_BYTES = 65_536;
  * Passes an answer on, and ends one unit of activity when its body has been read to the end, given up, or has failed.
  * `encoded` tells that the body is to be passed on as it comes, compressed or not; otherwise whoever reads it gets it decompressed.
  */
-export function trackBody(response: Response, encoded: boolean, activity: ActivityTracker): Response {
+export function trackBody(response: Response, encoded: boolean, activity: Pick<ActivityTracker, "become" | "end">): Response {
   const { body, headers } = response;
   if (body === null) {
     activity.end();
@@ -24,7 +24,8 @@ export function trackBody(response: Response, encoded: boolean, activity: Activi
   // The length stays known to the client, unless what passes here has another one.
   const sameBytes = encoded || !headers.has("content-encoding");
   const { readable, writable } = length !== undefined && sameBytes ? new FixedLengthStream(length) : new IdentityTransformStream();
-  const done = () => activity.end();
+  activity.become("streams");
+  const done = () => activity.end("streams");
   // A failure shows on `readable`, where the client sees it.
   body.pipeTo(writable).then(done, done);
   return new Response(readable, response);

@@ -1,7 +1,7 @@
 import type { EngineFault, EngineFaultCode } from "./engine-error.js";
 
 /** Every way in which a container can fail to take a request: the engine's reasons, and those that only this class can know. */
-export type ContainerErrorCode = EngineFaultCode | "OUT_OF_MEMORY" | "CONNECTION_LOST" | "ABORTED";
+export type ContainerErrorCode = EngineFaultCode | "OUT_OF_MEMORY" | "CONNECTION_LOST" | "NO_CAPACITY" | "ABORTED" | "UNSUPPORTED";
 
 interface Meaning {
   readonly status: number;
@@ -28,10 +28,12 @@ const MEANING: Readonly<Record<ContainerErrorCode, Meaning>> = {
     advice: "Raise `max_instances` in the Wrangler configuration, or let instances sleep sooner with `sleepAfter`.",
     retryAfter: 10,
   },
+  NO_CAPACITY: { status: 503, advice: "Raise `max` or `concurrency`, or wait longer with `queueMs`.", retryAfter: 1 },
   IMAGE_UNAVAILABLE: { status: 503, advice: "Push the image again with `wrangler deploy`.", retryAfter: 10 },
   START_FAILED: { status: 500, advice: "Correct what is named above, and deploy again." },
   CONNECTION_LOST: { status: 502, advice: "The request may have reached the program: send it again only if that does no harm." },
   NOT_RUNNING: { status: 503, advice: "Start it with `start()` or `startAndWaitForPorts()` first.", retryAfter: 1 },
+  UNSUPPORTED: { status: 501, advice: "Change the Worker's configuration as said above." },
   ABORTED: { status: 499, advice: "The caller gave up." },
 };
 
@@ -43,6 +45,9 @@ export interface ContainerErrorOptions {
 
 /** A failure of the container with a code to decide on. The message says what happened and ends with the program's last lines of output. */
 export class ContainerError extends Error {
+  /** The header of an answer that carries the code. */
+  static readonly HEADER = "x-container-error";
+
   override readonly name = "ContainerError";
   readonly code: ContainerErrorCode;
   /** Set if the process ended. */
@@ -82,7 +87,7 @@ export class ContainerError extends Error {
 
   /** The plain-text answer for a client: what happened, the last output, what to do. `x-container-error` carries the code. */
   toResponse(): Response {
-    const headers = new Headers({ "content-type": "text/plain; charset=utf-8", "x-container-error": this.code });
+    const headers = new Headers({ "content-type": "text/plain; charset=utf-8", [ContainerError.HEADER]: this.code });
     const { retryAfter } = MEANING[this.code];
     if (retryAfter !== undefined) headers.set("retry-after", String(retryAfter));
     return new Response(`${this.message}\n${this.advice}\n`, { status: this.status, headers });

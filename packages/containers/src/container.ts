@@ -1,14 +1,16 @@
 import { ActivityTracker } from "./activity.js";
-import { AlarmClock } from "./alarm-clock.js";
 import { ContainerFields, containerOf } from "./container-fields.js";
 import { durationMs } from "./duration.js";
+import { exec } from "./exec/exec.js";
+import type { ExecSession } from "./exec/session.js";
 import { Forwarder } from "./forward.js";
-import { LaterWrites } from "./later-writes.js";
 import { Lifecycle } from "./lifecycle.js";
 import { MemoryRestarts } from "./out-of-memory.js";
-import { OutboundContainer, outboundOf } from "./outbound/outbound-container.js";
-import { Schedules } from "./schedules.js";
+import { outboundOf } from "./outbound/outbound-container.js";
+import { RoutedContainer } from "./route/routed-container.js";
+import { alarmsOf } from "./schedule-methods.js";
 import { signalNumber } from "./signals.js";
+import { type DirectorySnapshotOptions, snapshotContainer, snapshotDirectory } from "./snapshots.js";
 import { startAndWait, startOnly, waitOnPort } from "./start.js";
 import { StateStore } from "./state-store.js";
 import { type RequestInitWithPort, requestAndPort, targetPort } from "./target.js";
@@ -17,7 +19,6 @@ import type {
   ContainerOptions,
   ContainerStartConfigOptions,
   ContainerStartOptions,
-  Schedule,
   Signal,
   SignalInteger,
   StartAndWaitForPortsOptions,
@@ -37,10 +38,9 @@ const HARD_TIMEOUT = "LONGSHORE_HARD_TIMEOUT_MS";
  *   sleepAfter = "5m";
  * }
  */
-export class Container<Env = Cloudflare.Env> extends OutboundContainer<Env> {
+export class Container<Env = Cloudflare.Env> extends RoutedContainer<Env> {
+  #container: NonNullable<DurableObjectState["container"]>;
   #store: StateStore;
-  #alarms: AlarmClock;
-  #schedules: Schedules;
   #lifecycle: Lifecycle;
   #activity: ActivityTracker;
   #restarts: MemoryRestarts;
@@ -51,10 +51,8 @@ export class Container<Env = Cloudflare.Env> extends OutboundContainer<Env> {
     const { storage } = ctx;
     const container = containerOf(ctx, new.target.name);
     const outbound = outboundOf(this);
-    const later = new LaterWrites();
-    this.#store = new StateStore(ctx, later);
-    this.#alarms = new AlarmClock(storage, later);
-    this.#schedules = new Schedules(storage, this.#alarms);
+    this.#container = container;
+    this.#store = new StateStore(ctx);
     const { onStart, containerStarted } = ContainerFields.prototype;
     const hasStartHook = () => this.onStart !== onStart || this.containerStarted !== containerStarted;
     this.#lifecycle = new Lifecycle(ctx, container, this.#store, {
@@ -74,7 +72,7 @@ export class Container<Env = Cloudflare.Env> extends OutboundContainer<Env> {
       lost: () => this.#activity.whenIdle(() => ctx.abort("Contact with the container engine was lost; the container is taken over anew.")),
     });
     this.#restarts = new MemoryRestarts(this.#lifecycle, (given) => this.start(given));
-    this.#activity = new ActivityTracker(storage, this.#alarms, {
+    this.#activity = new ActivityTracker(storage, alarmsOf(this), {
       sleepAfterMs: () => durationMs(this.sleepAfter),
       isRunning: () => this.#lifecycle.run !== undefined,
       isAwake: () => this.#lifecycle.run !== undefined && this.#lifecycle.run.signalledAt === undefined,
@@ -130,6 +128,11 @@ export class Container<Env = Cloudflare.Env> extends OutboundContainer<Env> {
     cancellationOptions?: CancellationOptions,
     startOptions?: ContainerStartConfigOptions,
   ): Promise<void>;
+  startAndWaitForPorts(
+    portsOrArgs?: number | number[] | StartAndWaitForPortsOptions,
+    cancellationOptions?: CancellationOptions,
+    startOptions?: ContainerStartConfigOptions,
+  ): Promise<void>;
   async startAndWaitForPorts(
     portsOrArgs?: number | number[] | StartAndWaitForPortsOptions,
     cancellationOptions?: CancellationOptions,
@@ -152,8 +155,9 @@ export class Container<Env = Cloudflare.Env> extends OutboundContainer<Env> {
 
   /** Sends a signal to the container's process; does not wait for its end, which `onStop` tells. */
   async stop(signal: Signal | SignalInteger = "SIGTERM"): Promise<void> {
+    const number = signalNumber(signal);
     this.#restarts.cancel();
-    await this.#lifecycle.signal(signalNumber(signal));
+    await this.#lifecycle.signal(number, this.#activity.expiring ? "idle" : "stop");
     if (this.#lifecycle.run !== undefined) this.#activity.stopping();
   }
 
@@ -163,10 +167,33 @@ export class Container<Env = Cloudflare.Env> extends OutboundContainer<Env> {
     await this.#lifecycle.destroy();
   }
 
-  /** What is known of the container. */
+  /** What is known of the container: its status, what keeps it awake, how it stopped last. */
   async getState(): Promise<State> {
     await this.#lifecycle.noteMissedExit();
-    return { ...this.#store.get() };
+    await this.#lifecycle.explain();
+    const { uses, sleepsAt } = this.#activity;
+    const awake = this.#lifecycle.run === undefined ? {} : { inUse: uses, ...(sleepsAt === undefined ? {} : { sleepsAt }) };
+    return { ...this.#store.get(), ...awake } as State;
+  }
+
+  /**
+   * Runs a command in the container, which is started if it does not run and stays awake until the command has ended.
+   *
+   * @example
+   * const { stdout } = await (await this.exec(["git", "status"], { cwd: "/src" })).output();
+   */
+  async exec(command: string[], options?: ContainerExecOptions): Promise<ExecSession> {
+    return exec(this.#container, this.#lifecycle, this.#activity, command, options);
+  }
+
+  /** Saves a directory of the running container; `directorySnapshots` of a start restores it. Needs the compatibility flag `experimental`. */
+  async snapshotDirectory(options: DirectorySnapshotOptions): Promise<ContainerDirectorySnapshot> {
+    return this.#inUse(() => snapshotDirectory(this.#container, this.#lifecycle, options));
+  }
+
+  /** Saves the disk of the running container; `containerSnapshot` of a start restores it. */
+  async snapshotContainer(options: ContainerSnapshotOptions = {}): Promise<ContainerSnapshot> {
+    return this.#inUse(() => snapshotContainer(this.#container, this.#lifecycle, options));
   }
 
   /** Starts `sleepAfter` anew, as each request does by itself. */
@@ -174,28 +201,9 @@ export class Container<Env = Cloudflare.Env> extends OutboundContainer<Env> {
     this.#activity.renew();
   }
 
-  /** Calls the method `callback` with `payload` at a time, or in a number of seconds. */
-  async schedule<T = string>(when: Date | number, callback: string, payload?: T): Promise<Schedule<T>> {
-    this.#method(callback);
-    return this.#schedules.add(when, callback, payload as T);
-  }
-
-  async getSchedule<T = string>(id: string): Promise<Schedule<T> | undefined> {
-    return this.#schedules.get<T>(id);
-  }
-
-  async listSchedules<T = string>(name: string): Promise<Schedule<T>[]> {
-    return this.#schedules.list<T>(name);
-  }
-
-  deleteSchedules(name: string): void {
-    this.#schedules.remove(name);
-  }
-
   /** Belongs to the class: use `schedule` to be called later. */
-  override async alarm(_info?: AlarmInvocationInfo): Promise<void> {
-    this.#alarms.fired();
-    await this.#schedules.runDue(async (schedule) => this.#method(schedule.callback).call(this, schedule.payload, schedule));
+  override async alarm(info?: AlarmInvocationInfo): Promise<void> {
+    await super.alarm(info);
     await this.#lifecycle.noteMissedExit();
     await this.#activity.woken();
   }
@@ -210,15 +218,16 @@ export class Container<Env = Cloudflare.Env> extends OutboundContainer<Env> {
   }
 
   async #inUse<T>(work: () => Promise<T>): Promise<T> {
-    this.#activity.begin();
+    this.#activity.begin("calls");
     try {
       return await work();
     } finally {
-      this.#activity.end();
+      this.#activity.end("calls");
     }
   }
 
   #startOptions(given: ContainerStartConfigOptions): ContainerStartOptions {
+    const { directorySnapshots, containerSnapshot, image } = given;
     const entrypoint = given.entrypoint ?? this.entrypoint;
     const labels = given.labels ?? this.labels ?? {};
     const hardTimeout = given.hardTimeout ?? this.hardTimeout;
@@ -227,13 +236,10 @@ export class Container<Env = Cloudflare.Env> extends OutboundContainer<Env> {
       env: { ...(given.envVars ?? this.envVars), ...(hardTimeout === undefined ? {} : { [HARD_TIMEOUT]: String(hardTimeout) }) },
       enableInternet: given.enableInternet ?? this.enableInternet ?? false,
       ...(entrypoint === undefined ? {} : { entrypoint }),
+      ...(directorySnapshots === undefined ? {} : { directorySnapshots }),
+      ...(containerSnapshot === undefined ? {} : { containerSnapshot }),
+      ...(image === undefined ? {} : { image }),
       ...(Object.keys(labels).length === 0 ? {} : { labels }),
     } as ContainerStartOptions;
-  }
-
-  #method(name: string): (payload: unknown, schedule: unknown) => Promise<void> {
-    const method = (this as unknown as Record<string, unknown>)[name];
-    if (typeof method !== "function") throw new TypeError(`${this.constructor.name} has no method "${name}" to schedule.`);
-    return method as (payload: unknown, schedule: unknown) => Promise<void>;
   }
 }

@@ -1,6 +1,6 @@
 import { ContainerError } from "./container-error.js";
 import { type EngineFault, type EngineFaultCode, engineFault } from "./engine-error.js";
-import { exitError } from "./lifecycle.js";
+import { exitError } from "./exit-error.js";
 import type { Run } from "./run.js";
 import { within } from "./wait.js";
 

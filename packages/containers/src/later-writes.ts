@@ -9,6 +9,18 @@ const DELAY_MS = 1000;
  * known to the engine, which also ends a container of such a process if nobody asks for it any more.
  */
 export class LaterWrites {
+  static #ofObject = new WeakMap<DurableObjectState, LaterWrites>();
+
+  /** Those of this object: all its parts share them. */
+  static of(ctx: DurableObjectState): LaterWrites {
+    let later = LaterWrites.#ofObject.get(ctx);
+    if (later === undefined) {
+      later = new LaterWrites();
+      LaterWrites.#ofObject.set(ctx, later);
+    }
+    return later;
+  }
+
   #writes = new Map<string, () => void>();
   #timer: ReturnType<typeof setTimeout> | undefined;
 

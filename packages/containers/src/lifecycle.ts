@@ -1,9 +1,10 @@
-import { ContainerError } from "./container-error.js";
+import { engineAccount, explained, lastStop } from "./engine-account.js";
 import { exitCodeOf } from "./engine-error.js";
+import { isUp } from "./is-up.js";
 import { type Exit, Run } from "./run.js";
 import type { StateStore } from "./state-store.js";
-import type { ContainerStartConfigOptions, ContainerStartOptions, State, StopParams } from "./types.js";
-import { sleep, within } from "./wait.js";
+import type { ContainerStartConfigOptions, ContainerStartOptions, LastStop, State, StopCause, StopParams } from "./types.js";
+import { within } from "./wait.js";
 
 type ContainerHandle = NonNullable<DurableObjectState["container"]>;
 
@@ -30,9 +31,6 @@ export interface LifecycleHost {
 
 /** How long a new request waits for a container that was told to stop, before it takes the signal for ignored and uses it as it is. */
 const STOP_GRACE_MS = 3000;
-/** How long an engine may be away, in milliseconds: what it takes to start again, many times over. */
-const ENGINE_AWAY_MS = 30_000;
-const ENGINE_RETRY_MS = 100;
 /** Exit codes of a process that a signal ended: 128 and the signal's number. */
 const EXIT_SIGINT = 130;
 /** Sent by `destroy()`, at the end of a grace period, and by the kernel when memory runs out. */
@@ -52,6 +50,8 @@ export class Lifecycle {
   run: Run | undefined;
   /** A start that waits for what has to be done before it. */
   #beginning: Promise<Run> | undefined;
+  /** The last run that ended, until the engine was asked about it. */
+  #last: { readonly run: Run; readonly stop: LastStop } | undefined;
   #stopHook: Promise<void> = Promise.resolve();
 
   constructor(
@@ -120,13 +120,14 @@ export class Lifecycle {
   }
 
   /** Sends a signal to the process, if one runs. Does not wait for its end. */
-  async signal(signo: number): Promise<void> {
+  async signal(signo: number, cause: StopCause = "stop"): Promise<void> {
     await this.#begun();
     await this.noteMissedExit();
     const { run } = this;
     if (run === undefined || !this.container.running) return;
     this.container.signal(signo);
     run.signalledAt ??= Date.now();
+    run.toldBy ??= cause;
     this.store.set("stopping");
   }
 
@@ -142,6 +143,7 @@ export class Lifecycle {
     const { run } = this;
     if (run !== undefined) {
       run.signalledAt ??= Date.now();
+      run.toldBy ??= "destroy";
       await this.container.destroy();
       await run.over;
     }
@@ -154,25 +156,24 @@ export class Lifecycle {
     if (this.run !== undefined) return;
     const { status } = this.store.get();
     if (!mayRun(status)) return;
-    this.store.set("stopped");
-    await this.#callOnStop({ exitCode: 0, reason: status === "stopping" ? "runtime_signal" : "exit" });
+    const reason = status === "stopping" ? "runtime_signal" : "exit";
+    this.store.setStopped({ cause: "unknown", reason, time: Date.now() });
+    await this.#callOnStop({ exitCode: 0, reason });
   }
 
-  /** Asks the engine whether the process runs, after everything asked of it before. One that is away is waited for: it comes back by itself. */
-  async isUp(): Promise<boolean> {
-    const deadline = Date.now() + ENGINE_AWAY_MS;
-    for (;;) {
-      try {
-        return (await this.container.inspect()) !== null;
-      } catch (error) {
-        if (Date.now() < deadline) {
-          await sleep(ENGINE_RETRY_MS);
-          continue;
-        }
-        console.warn("The container's state cannot be read:", error);
-        return false;
-      }
-    }
+  /** Writes down what the engine knows of the last stop, while it knows it. */
+  async explain(): Promise<void> {
+    if (this.#last === undefined || this.run !== undefined) return;
+    const { run, stop } = this.#last;
+    const fault = await engineAccount(run);
+    if (this.#last?.run !== run) return;
+    this.#last = undefined;
+    if (fault !== undefined) this.store.explain(explained(stop, run.toldBy, fault));
+  }
+
+  /** {@link isUp} */
+  isUp(): Promise<boolean> {
+    return isUp(this.container);
   }
 
   #begin(given: ContainerStartConfigOptions): Run | Promise<Run> {
@@ -253,9 +254,12 @@ export class Lifecycle {
     run.exit = exit;
     if (this.run === run) {
       this.run = undefined;
-      if (code === undefined) this.store.set("stopped");
-      else this.store.setExited(code);
+      const stop = lastStop(run, code, reason);
+      this.store.setStopped(stop);
+      this.#last = { run, stop };
       this.host.ended();
+      // What the object asked for, it knows; what else there is to know is asked for when somebody wants it.
+      if (exit.started && run.toldBy === undefined) this.ctx.waitUntil(this.explain());
     }
     if (exit.started) this.#stopHook = this.#callOnStop({ exitCode: exit.exitCode, reason: exit.reason });
     if (code === EXIT_SIGKILL && !interrupted) void this.#stopHook.then(() => this.host.killed(run));
@@ -274,12 +278,4 @@ export class Lifecycle {
 /** True if a process ran when the state was noted. */
 function mayRun(status: State["status"]): boolean {
   return status === "running" || status === "healthy" || status === "stopping";
-}
-
-/** The error for a run that has ended before it could take a request. */
-export function exitError(exit: Exit): ContainerError {
-  if (!exit.started) return new ContainerError("START_FAILED", "The container did not start.");
-  return new ContainerError("CONTAINER_EXITED", `The container's process ended with exit code ${exit.exitCode} before it was ready.`, {
-    exitCode: exit.exitCode,
-  });
 }

@@ -1,12 +1,10 @@
-import { type EngineFault, engineFault } from "./engine-error.js";
+import { engineAccount } from "./engine-account.js";
+import type { EngineFault } from "./engine-error.js";
 import type { Lifecycle } from "./lifecycle.js";
 import type { Run } from "./run.js";
 import type { ContainerStartConfigOptions } from "./types.js";
-import { sleep, withDeadline } from "./wait.js";
+import { sleep } from "./wait.js";
 
-/** Where the engine is asked about a container that has ended: it answers for any port. */
-const ANY_PORT = 33;
-const ANSWER_MS = 1000;
 /** A program that runs out of memory again and again is given up after so many restarts in an hour, until a request asks for it. */
 const MAX_RESTARTS = 5;
 const WINDOW_MS = 3_600_000;
@@ -14,14 +12,8 @@ const FIRST_PAUSE_MS = 1000;
 
 /** The engine's account of a container that has ended, if it ended because its memory ran out. */
 export async function outOfMemory(run: Run): Promise<EngineFault | undefined> {
-  try {
-    await withDeadline(ANSWER_MS, undefined, (signal) => run.port(ANY_PORT).fetch("http://container/", { signal, redirect: "manual" }));
-    return undefined;
-  } catch (error) {
-    run.forget(ANY_PORT);
-    const fault = engineFault(error);
-    return fault?.reason === "oom" ? fault : undefined;
-  }
+  const fault = await engineAccount(run);
+  return fault?.reason === "oom" ? fault : undefined;
 }
 
 /** How long to wait before the next restart, in milliseconds, after restarts at these times; `undefined` when there is to be none. */

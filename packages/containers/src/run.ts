@@ -1,4 +1,5 @@
-import type { ContainerStartConfigOptions, ContainerStartOptions, StopParams } from "./types.js";
+import type { EngineFault } from "./engine-error.js";
+import type { ContainerStartConfigOptions, ContainerStartOptions, StopCause, StopParams } from "./types.js";
 
 type ContainerHandle = NonNullable<DurableObjectState["container"]>;
 
@@ -20,6 +21,10 @@ export class Run {
   hook: "pending" | "running" | "done";
   /** When a signal was sent to it; `undefined` if none was. */
   signalledAt: number | undefined;
+  /** Why this object told it to stop; `undefined` if it did not. */
+  toldBy: StopCause | undefined;
+  /** What the engine says of its end, once it was asked. */
+  account: Promise<EngineFault | undefined> | undefined;
   /** Set when the process is known to have ended. */
   exit: Exit | undefined;
   /** Resolves when the exit has been dealt with and another run may begin. Never rejects. */

@@ -1,6 +1,7 @@
 import { ContainerError } from "./container-error.js";
 import { engineFault } from "./engine-error.js";
-import { exitError, type Lifecycle } from "./lifecycle.js";
+import { exitError } from "./exit-error.js";
+import type { Lifecycle } from "./lifecycle.js";
 import { DEFAULT_INSTANCE_TIMEOUT_MS, DEFAULT_PORT_TIMEOUT_MS, DEFAULT_WAIT_INTERVAL_MS, waitUntilReady } from "./readiness.js";
 import type { Run } from "./run.js";
 import type { CancellationOptions, ContainerStartConfigOptions, WaitOptions } from "./types.js";

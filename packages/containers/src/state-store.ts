@@ -1,7 +1,10 @@
-import type { LaterWrites } from "./later-writes.js";
-import type { State } from "./types.js";
+import { LaterWrites } from "./later-writes.js";
+import type { LastStop, State } from "./types.js";
 
 const KEY = "longshore:state";
+
+/** What is written down of a {@link State}. */
+type Known = Pick<State, "lastChange" | "status"> & { exitCode?: number; lastStop?: LastStop };
 
 /**
  * What is known of the container, kept in the object's storage so that an object that was evicted, or whose process was killed, still learns
@@ -9,32 +12,39 @@ const KEY = "longshore:state";
  * later (later-writes.ts), that it has ended at once.
  */
 export class StateStore {
-  #state: State | undefined;
+  #state: Known | undefined;
 
-  constructor(
-    private readonly ctx: DurableObjectState,
-    private readonly later: LaterWrites,
-  ) {}
+  constructor(private readonly ctx: DurableObjectState) {}
 
   /** The last known state; a container that has never run is `stopped`. */
-  get(): State {
-    this.#state ??= this.ctx.storage.kv.get<State>(KEY) ?? { status: "stopped", lastChange: Date.now() };
+  get(): Known {
+    this.#state ??= this.ctx.storage.kv.get<Known>(KEY) ?? { status: "stopped", lastChange: Date.now() };
     return this.#state;
   }
 
-  set(status: "running" | "healthy" | "stopping" | "stopped"): void {
-    this.#state = { status, lastChange: Date.now() };
-    if (status === "running" || status === "healthy") this.later.put(KEY, () => this.#write());
-    else this.#write();
+  set(status: "running" | "healthy" | "stopping"): void {
+    const { lastStop } = this.get();
+    this.#state = { status, lastChange: Date.now(), ...(lastStop && { lastStop }) };
+    if (status === "stopping") this.#write();
+    else LaterWrites.of(this.ctx).put(KEY, () => this.#write());
   }
 
-  setExited(exitCode: number): void {
-    this.#state = { status: "stopped_with_code", exitCode, lastChange: Date.now() };
+  /** The process has ended. With an exit code it has run. */
+  setStopped(lastStop: LastStop): void {
+    const { exitCode } = lastStop;
+    const status = exitCode === undefined ? { status: "stopped" as const } : { status: "stopped_with_code" as const, exitCode };
+    this.#state = { ...status, lastChange: Date.now(), lastStop };
+    this.#write();
+  }
+
+  /** More has become known of how it stopped. */
+  explain(lastStop: LastStop): void {
+    this.#state = { ...this.get(), lastStop };
     this.#write();
   }
 
   #write(): void {
-    this.later.drop(KEY);
+    LaterWrites.of(this.ctx).drop(KEY);
     this.ctx.waitUntil(this.ctx.storage.put(KEY, this.#state, { allowUnconfirmed: true }));
   }
 }

@@ -1,5 +1,7 @@
 /** The public types of the Container class. */
 
+import type { Use } from "./activity.js";
+
 /** What `ctx.container.start` takes. */
 export type ContainerStartOptions = NonNullable<Parameters<NonNullable<DurableObjectState["container"]>["start"]>[0]>;
 
@@ -26,6 +28,12 @@ export interface ContainerStartConfigOptions {
   hardTimeout?: number;
   /** At most ten, names of at most 16 bytes, values of at most 64. */
   labels?: Record<string, string>;
+  /** Directories that the container is to have, from `snapshotDirectory`. */
+  directorySnapshots?: ContainerDirectorySnapshotRestoreParams[];
+  /** The disk that the container is to have in place of its image's, from `snapshotContainer`. */
+  containerSnapshot?: ContainerSnapshotRestoreParams;
+  /** Another image of the account, in place of the class's. */
+  image?: string;
 }
 
 export interface CancellationOptions {
@@ -63,7 +71,45 @@ export interface StopParams {
 export type State = {
   /** Unix time in milliseconds. */
   lastChange: number;
+  /** What keeps it awake now: how many of each kind are open. Only there while it runs. */
+  inUse?: Readonly<Record<Use, number>>;
+  /** When it goes to sleep if nothing happens until then, in Unix milliseconds. Only there while nothing is open. */
+  sleepsAt?: number;
+  /** How it stopped last. */
+  lastStop?: LastStop;
 } & ({ status: "running" | "stopping" | "stopped" | "healthy" } | { status: "stopped_with_code"; exitCode?: number });
+
+/**
+ * Why a container stopped. By its object: it was `idle`, or `stop()` or `destroy()` was called. By itself: its program `exited`, or ran `out_of_memory`.
+ * By the platform: a `rollout`, its `hard_timeout`, the `platform` for another reason, a `signal` of somebody else's. `not_started`: it never ran.
+ * `unknown`: it ended while its object was not in memory.
+ */
+export type StopCause =
+  | "idle"
+  | "stop"
+  | "destroy"
+  | "exited"
+  | "out_of_memory"
+  | "rollout"
+  | "hard_timeout"
+  | "platform"
+  | "signal"
+  | "not_started"
+  | "unknown";
+
+export interface LastStop {
+  cause: StopCause;
+  /** As `onStop` got it. */
+  reason: StopParams["reason"];
+  /** Missing if it is not known, or the program never ran. */
+  exitCode?: number;
+  /** Unix time in milliseconds. */
+  time: number;
+  /** The last lines that the program wrote, oldest first, as far as they are known. */
+  lastLines?: readonly string[];
+  /** What the platform says about it. */
+  message?: string;
+}
 
 export type ContainerEventHandler = () => void | Promise<void>;
 

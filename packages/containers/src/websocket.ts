@@ -7,7 +7,7 @@ const UNSENDABLE_CODES: ReadonlySet<number> = new Set([1005, 1006, 1015]);
  * Joins the program's WebSocket to one for the client and returns the answer that carries it. Messages keep their kind and their order. The
  * container counts as in use until either side has closed.
  */
-export function bridge(response: Response, activity: ActivityTracker): Response {
+export function bridge(response: Response, activity: Pick<ActivityTracker, "become" | "end">): Response {
   const inner = response.webSocket;
   if (inner === null) throw new TypeError("The answer has no WebSocket.");
   const pair = new WebSocketPair();
@@ -15,13 +15,14 @@ export function bridge(response: Response, activity: ActivityTracker): Response 
   const outer = pair[1];
   let open = true;
   const ended = () => {
-    if (open) activity.end();
+    if (open) activity.end("webSockets");
     open = false;
   };
   accept(inner);
   accept(outer);
   pass(outer, inner, ended);
   pass(inner, outer, ended);
+  activity.become("webSockets");
   return new Response(null, { status: 101, webSocket: client, headers: response.headers });
 }
 

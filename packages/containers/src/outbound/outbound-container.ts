@@ -1,8 +1,7 @@
 import { ContainerFields, containerOf } from "../container-fields.js";
-import { LaterWrites } from "../later-writes.js";
 import { Outbound } from "./outbound.js";
 import type { OutboundChanges } from "./outbound-store.js";
-import type { OutboundHandler, OutboundHandlerChoice, OutboundParamsArg } from "./types.js";
+import type { AnyOutboundHandler, OutboundHandlerChoice, OutboundParamsArg } from "./types.js";
 
 /** The rules of a container's way out, for the class that starts it. They are no method: those can be called from other Workers. */
 export let outboundOf: (container: OutboundContainer<unknown>) => Outbound;
@@ -10,27 +9,27 @@ export let outboundOf: (container: OutboundContainer<unknown>) => Outbound;
 /** The way out of a container, as far as a Container's subclass and its callers see it. Which rule counts when: precedence.ts. */
 export abstract class OutboundContainer<Env = Cloudflare.Env> extends ContainerFields<Env> {
   /** Answers each request that the container makes and that no handler for its host takes. */
-  static outbound?: OutboundHandler;
+  static outbound?: AnyOutboundHandler;
   /** Handlers for hosts: names, addresses, networks, or globs with `*`. */
-  static outboundByHost?: Record<string, OutboundHandler>;
+  static outboundByHost?: Record<string, AnyOutboundHandler>;
   /** Handlers that `setOutboundByHost` and `setOutboundHandler` choose by name. */
-  static outboundHandlers?: Record<string, OutboundHandler>;
+  static outboundHandlers?: Record<string, AnyOutboundHandler>;
 
   /** @deprecated The former name of `outbound`. */
-  static get outboundProxy(): OutboundHandler | undefined {
+  static get outboundProxy(): AnyOutboundHandler | undefined {
     // biome-ignore lint/complexity/noThisInStatic: each subclass has its own.
     return this.outbound;
   }
-  static set outboundProxy(handler: OutboundHandler) {
+  static set outboundProxy(handler: AnyOutboundHandler) {
     // biome-ignore lint/complexity/noThisInStatic: each subclass has its own.
     this.outbound = handler;
   }
   /** @deprecated The former name of `outboundHandlers`. */
-  static get outboundProxies(): Record<string, OutboundHandler> | undefined {
+  static get outboundProxies(): Record<string, AnyOutboundHandler> | undefined {
     // biome-ignore lint/complexity/noThisInStatic: each subclass has its own.
     return this.outboundHandlers;
   }
-  static set outboundProxies(handlers: Record<string, OutboundHandler>) {
+  static set outboundProxies(handlers: Record<string, AnyOutboundHandler>) {
     // biome-ignore lint/complexity/noThisInStatic: each subclass has its own.
     this.outboundHandlers = handlers;
   }
@@ -44,7 +43,7 @@ export abstract class OutboundContainer<Env = Cloudflare.Env> extends ContainerF
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     const handlers = this.constructor as typeof OutboundContainer;
-    this.#outbound = new Outbound(ctx, containerOf(ctx, handlers.name), handlers, new LaterWrites(), () => this);
+    this.#outbound = new Outbound(ctx, containerOf(ctx, handlers.name), handlers, () => this);
   }
 
   /** Has the named handler take every request that no handler for its host takes. Throws a `TypeError` if there is no such handler. */

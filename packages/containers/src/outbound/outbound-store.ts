@@ -1,4 +1,4 @@
-import type { LaterWrites } from "../later-writes.js";
+import { LaterWrites } from "../later-writes.js";
 import type { OutboundHandlerChoice } from "./types.js";
 
 const CHANGES = "longshore:outbound";
@@ -16,32 +16,29 @@ export interface OutboundChanges {
 export class OutboundStore {
   #changes: OutboundChanges | undefined | null = null;
 
-  constructor(
-    private readonly storage: DurableObjectStorage,
-    private readonly later: LaterWrites,
-  ) {}
+  constructor(private readonly ctx: DurableObjectState) {}
 
   /** `undefined` if nothing was ever changed. */
   get(): OutboundChanges | undefined {
-    if (this.#changes === null) this.#changes = this.storage.kv.get<OutboundChanges>(CHANGES);
+    if (this.#changes === null) this.#changes = this.ctx.storage.kv.get<OutboundChanges>(CHANGES);
     return this.#changes;
   }
 
   change(changes: Partial<OutboundChanges>): void {
     this.#changes = { byHost: [], ...this.get(), ...changes };
-    this.storage.kv.put(CHANGES, this.#changes);
+    this.ctx.storage.kv.put(CHANGES, this.#changes);
   }
 
   /** `enableInternet` of the start that the running process had, where it was given for that start alone. */
   startedWith(): boolean | undefined {
-    return this.storage.kv.get<boolean>(INTERNET);
+    return this.ctx.storage.kv.get<boolean>(INTERNET);
   }
 
   /** Written a little later, like all that is only of use to a later life of the object. */
   setStartedWith(internet: boolean | undefined): void {
-    this.later.put(INTERNET, () => {
-      if (internet === undefined) this.storage.kv.delete(INTERNET);
-      else this.storage.kv.put(INTERNET, internet);
+    LaterWrites.of(this.ctx).put(INTERNET, () => {
+      if (internet === undefined) this.ctx.storage.kv.delete(INTERNET);
+      else this.ctx.storage.kv.put(INTERNET, internet);
     });
   }
 }

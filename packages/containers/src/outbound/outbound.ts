@@ -1,5 +1,4 @@
 import { ContainerError } from "../container-error.js";
-import type { LaterWrites } from "../later-writes.js";
 import { within } from "../wait.js";
 import { registerClass } from "./class-registry.js";
 import type { ContainerProxyProps } from "./container-proxy.js";
@@ -41,10 +40,9 @@ export class Outbound {
     private readonly ctx: DurableObjectState,
     private readonly container: NonNullable<DurableObjectState["container"]>,
     private readonly handlers: ClassHandlers & { readonly name: string },
-    later: LaterWrites,
     private readonly settings: () => OutboundSettings,
   ) {
-    this.#store = new OutboundStore(ctx.storage, later);
+    this.#store = new OutboundStore(ctx);
     registerClass(handlers, handlers.name);
   }
 

@@ -6,23 +6,23 @@ export type OutboundHandlerContext<Params = unknown> = {
   containerId: string;
   /** The name of the Container class. */
   className: string;
-} & ParamsField<Params>;
-
-type ParamsField<Params> = [Params] extends [undefined]
-  ? { params?: undefined }
-  : undefined extends Params
-    ? { params?: Params }
-    : { params: Params };
+} & ([Params] extends [undefined] ? { params?: undefined } : undefined extends Params ? { params?: Params } : { params: Params });
 
 /** The last argument of a method that chooses a handler: required if the handler's params are. */
 export type OutboundParamsArg<Params> = [Params] extends [undefined] ? [] : undefined extends Params ? [params?: Params] : [params: Params];
 
 /**
  * Answers a request that a container has made. `fetch(request)` sends it on to where it was meant for. Runs in the Worker, with its bindings.
- * A handler may ask for narrower types of `env` and `params` than the class knows.
  */
 export type OutboundHandler<E = Cloudflare.Env, P = unknown> = {
   bivarianceHack(req: Request, env: E, ctx: OutboundHandlerContext<P>): Promise<Response> | Response;
+}["bivarianceHack"];
+
+/**
+ * Any handler. Without type parameters, by which the compiler would compare: so one that asks for narrower types than these may stand for it.
+ */
+export type AnyOutboundHandler = {
+  bivarianceHack(req: Request, env: Cloudflare.Env, ctx: OutboundHandlerContext): Promise<Response> | Response;
 }["bivarianceHack"];
 
 export type OutboundHandlerParams = Record<string, unknown>;
@@ -42,7 +42,7 @@ export type OutboundHandlers<ParamsByMethod extends OutboundHandlerParams, E = C
 };
 
 /** A handler chosen by its name in `outboundHandlers`, and what it is to get. */
-export type OutboundHandlerChoice<Params = unknown> = { method: string } & ParamsField<Params>;
+export type OutboundHandlerChoice<Params = unknown> = { method: string } & Pick<OutboundHandlerContext<Params>, "params">;
 
 /** The params for `handler`, checked by the compiler against what it asks for. */
 export function outboundParams<THandler extends OutboundHandler<unknown, unknown>>(
