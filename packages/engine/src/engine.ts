@@ -27,6 +27,7 @@ import { Failures } from "./instance/failures.js";
 import { Freezer } from "./instance/freezer.js";
 import { Instance, type InstanceSandbox } from "./instance/instance.js";
 import { type CreateRequest, type InstanceOwner, newRecord } from "./instance/new-record.js";
+import { Programs } from "./instance/programs.js";
 import type { InstanceRecord, RecordStore } from "./instance/record.js";
 import { STRAY_MS, Strays } from "./instance/strays.js";
 import { withTerms } from "./instance/terms.js";
@@ -80,6 +81,7 @@ export class ContainerEngine implements Engine, LogSource, UsageSource {
   /** Told of each instance of which nothing is left. */
   readonly forgotten = new Set<(instance: Instance) => void>();
   readonly #sandboxes: SandboxSupply;
+  readonly #programs = new Programs();
   readonly #freezer: Freezer;
   readonly #strays: Strays;
   readonly #failures = new Failures();
@@ -217,7 +219,7 @@ export class ContainerEngine implements Engine, LogSource, UsageSource {
     using _place = tenant.reserve(name, containerClass);
     const sandbox = await this.#sandboxes.take(owner.tenant, containerClass, request.restore, request.own);
     try {
-      const record = newRecord(owner, sandbox, request);
+      const record = newRecord(owner, sandbox, request, this.#programs);
       this.parts.records.write(record);
       if (previous !== undefined) void this.#tracked(this.#forget(tenant, previous));
       return this.adopt(tenant, record, sandbox);

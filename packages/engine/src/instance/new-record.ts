@@ -1,9 +1,9 @@
 import { type ContainerClass, LongshoreError } from "@longshore/contract";
-import { type ProgramFile, programInRoot, runsByItself } from "../image/root.js";
 import type { OwnRun } from "../own/run.js";
 import type { Sandbox } from "../sandbox/sandbox.js";
 import type { RestoreRequest } from "../snapshot/restore-request.js";
 import { instanceCommand, instanceEnvironment, ownEnvironment } from "./environment.js";
+import type { Program, Programs } from "./programs.js";
 import type { InstanceRecord } from "./record.js";
 import { type Terms, termsOf } from "./terms.js";
 
@@ -30,7 +30,7 @@ export interface InstanceOwner {
  * Errors: `INVALID_INPUT` when there is nothing to run, or the sandbox's file system does not have it: found before the start, so that the answer
  * can say which file is missing rather than "exited with 127".
  */
-export function newRecord(owner: InstanceOwner, sandbox: Sandbox, request: CreateRequest): InstanceRecord {
+export function newRecord(owner: InstanceOwner, sandbox: Sandbox, request: CreateRequest, programs: Programs): InstanceRecord {
   const { containerClass, durableObjectId } = owner;
   const { config } = sandbox.image;
   const record: InstanceRecord = {
@@ -54,8 +54,8 @@ export function newRecord(owner: InstanceOwner, sandbox: Sandbox, request: Creat
     ...(request.own === undefined ? {} : { own: request.own }),
     status: "created",
   };
-  const program = requireProgram(sandbox, record);
-  return { ...record, ...(runsByItself(program) ? { executable: program.path } : {}), ...termsOf(request) };
+  const program = requireProgram(programs, sandbox, record);
+  return { ...record, ...(program.runsByItself ? { executable: program.path } : {}), ...termsOf(request) };
 }
 
 function environmentOf(
@@ -73,11 +73,10 @@ function environmentOf(
   return instanceEnvironment({ ...common, containerClass, instanceId: sandbox.id, durableObjectId });
 }
 
-function requireProgram(sandbox: Sandbox, { argv: [program], environment, image }: InstanceRecord): ProgramFile {
+function requireProgram(programs: Programs, sandbox: Sandbox, { argv: [program], environment, image, restored }: InstanceRecord): Program {
   const hint = "Correct ENTRYPOINT or CMD in the Dockerfile, or `entrypoint` in the Container class, and deploy again.";
   if (program === undefined) throw new LongshoreError("INVALID_INPUT", `The image ${image} has no ENTRYPOINT and no CMD.`, { hint });
-  const { workingDirectory } = sandbox.image.config;
-  const found = programInRoot(`/proc/${sandbox.process.pid}/root`, program, workingDirectory, environment.PATH ?? "");
+  const found = programs.find(sandbox, program, environment.PATH ?? "", restored !== undefined);
   if (found !== undefined) return found;
   throw new LongshoreError("INVALID_INPUT", `The entrypoint "${program}" is not an executable file in the image ${image}.`, { hint });
 }
