@@ -32,6 +32,19 @@ export interface Application {
   readonly extra: Readonly<Record<string, unknown>>;
   /** Newest first. */
   readonly rollouts: readonly Rollout[];
+  /** What its containers ran with versions of the Worker that have been left, by their ids: to go back to one is to go back to this too. */
+  readonly ranWith?: Readonly<Record<string, Pick<Release, "configuration" | "image">>>;
+}
+
+/** Of how many versions an application remembers what it ran with them. */
+const VERSIONS_REMEMBERED = 100;
+
+/** The application that remembers what it runs, for when the Worker comes back to this version. */
+export function remembering(application: Application, versionId: string): Application {
+  const { [versionId]: _old, ...others } = application.ranWith ?? {};
+  const { configuration, image } = application.live;
+  const kept = Object.entries(others).slice(-(VERSIONS_REMEMBERED - 1));
+  return { ...application, ranWith: { ...Object.fromEntries(kept), [versionId]: { configuration, image } } };
 }
 
 /**

@@ -51,6 +51,14 @@ export class ImageCheck {
     return `${reference.repository}@${found.digest}`;
   }
 
+  /** As {@link prepare}, for what {@link resolve} has found before: it must still be in its registry, also where this machine has it unpacked. */
+  async reprepare(image: string, configuration: Configuration): Promise<void> {
+    if (image.startsWith(`${this.#parts.accountId}/`) && (await this.#parts.images.resolve(image)) === undefined) {
+      throw new ContainersError("IMAGE_REGISTRY_DOESNT_CONTAIN_IMAGE", { image: `The registry has no ${image}.` });
+    }
+    await this.prepare(image, configuration);
+  }
+
   /** Makes the image ready to start. Errors: as {@link resolve}; `VALIDATE_INPUT` when it does not fit on the instance's disk. */
   async prepare(image: string, configuration: Configuration): Promise<void> {
     const maxBytes = configuration.disk.size_mb * 1e6;

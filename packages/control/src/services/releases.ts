@@ -1,7 +1,7 @@
 import { type Engine, LongshoreError, type WorkerHost, type WorkerTarget } from "@longshore/contract";
 import { invalidScript } from "../api/errors.js";
 import { openBindings } from "../model/bindings.js";
-import type { ScriptHead, StoredVersion } from "../model/script-head.js";
+import { activeVersionId, type ScriptHead, type StoredVersion } from "../model/script-head.js";
 import type { Log } from "../options.js";
 import type { Stored } from "../state/json-objects.js";
 import type { Sealer } from "../state/sealing.js";
@@ -10,6 +10,7 @@ import type { R2Buckets } from "./r2-buckets.js";
 import type { SecretStores } from "./secret-stores.js";
 import type { Stores } from "./stores.js";
 import type { Tenants } from "./tenants.js";
+import type { ImageChange, VersionImages } from "./version-images.js";
 
 export interface ReleasesParts {
   readonly store: Store;
@@ -18,6 +19,7 @@ export interface ReleasesParts {
   readonly workers: WorkerHost;
   readonly tenants: Tenants;
   readonly stores: Stores;
+  readonly versionImages: VersionImages;
   readonly buckets: R2Buckets;
   readonly secretStores: SecretStores;
   readonly log: Log;
@@ -73,18 +75,28 @@ export class Releases {
 
   /**
    * Makes `head` what counts, with `version` running. The caller has checked the version and holds the script's lock.
-   * Errors: `CONFLICT` when another server changed the head in between. On any failure the script is as it was.
+   * `images` changes with it. Errors: `CONFLICT` when another server changed the head in between. On any failure the script is as it was.
    */
-  async swap(before: Stored<ScriptHead> | undefined, head: ScriptHead, version: StoredVersion): Promise<void> {
-    const { tenants, workers, log } = this.#parts;
+  async swap(
+    before: Stored<ScriptHead> | undefined,
+    head: ScriptHead,
+    version: StoredVersion,
+    images: readonly ImageChange[] = [],
+  ): Promise<void> {
+    const { tenants, workers, versionImages, log } = this.#parts;
+    if (before !== undefined && activeVersionId(before.value) !== version.id)
+      await versionImages.remember(head.name, activeVersionId(before.value));
     const stored = await this.write(before, head);
+    let undoImages = async (): Promise<void> => undefined;
     try {
+      undoImages = await versionImages.apply(images);
       if (version.containers.length > 0) await tenants.sync(head.name);
       await workers.apply(this.target(head, version));
     } catch (error) {
-      await this.#undo(before, stored);
+      await this.#undo(before, stored, undoImages);
       throw error;
     }
+    versionImages.begin(images);
     log.info("a Worker version is deployed", { script: head.name, version: version.id, number: version.number });
   }
 
@@ -119,12 +131,14 @@ export class Releases {
   }
 
   /** Puts the head back; the failure that led here is the one to report, so a failure of this is only logged. */
-  async #undo(before: Stored<ScriptHead> | undefined, stored: Stored<ScriptHead>): Promise<void> {
-    const { store, workers, engine, log } = this.#parts;
+  async #undo(before: Stored<ScriptHead> | undefined, stored: Stored<ScriptHead>, undoImages: () => Promise<void>): Promise<void> {
+    const { store, workers, engine, tenants, log } = this.#parts;
     const { name } = stored.value;
     try {
       if (before !== undefined) {
         await store.heads.replace(name, stored, before.value);
+        await undoImages();
+        await tenants.sync(name);
         return;
       }
       await workers.remove(name, { deleteData: true });

@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { ContainersError } from "../api/errors.js";
-import { type Application, type Release, runsTheSame, withRollout } from "../model/application.js";
+import { type Application, withRollout } from "../model/application.js";
 import { mergeConfiguration } from "../model/application-input.js";
-import { act, type CrashReaction, isActive, type Rollout, type RolloutAction, replaced, shareOf, start } from "../model/rollout.js";
+import { act, type CrashReaction, type Rollout, type RolloutAction } from "../model/rollout.js";
+import { beginRollout } from "../model/rollout-begin.js";
 import { crashReactionOf, planSteps, type RolloutInput } from "../model/rollout-input.js";
 import type { Clock } from "../options.js";
 import type { KeyedMutex } from "../state/keyed-mutex.js";
@@ -11,9 +12,6 @@ import { type Applications, applicationNotFound } from "./applications.js";
 import type { ImageCheck } from "./image-check.js";
 import type { RolloutRunner } from "./rollout-runner.js";
 import type { Tenants } from "./tenants.js";
-
-/** How many rollouts an application remembers. */
-const ROLLOUTS_KEPT = 20;
 
 export interface RolloutsParts {
   readonly store: Store;
@@ -58,40 +56,15 @@ export class Rollouts {
     await this.#parts.images.prepare(image, configuration);
     const id = randomUUID();
     const { onCrash } = this.#parts;
-    await this.#change(applicationId, (application, now) => {
-      const before = application.rollouts.find(isActive);
-      const current = before === undefined ? application.live : baseOf(before);
-      const target = nextRelease(application.lastVersion, current, { configuration, image });
-      const rollout = start(
-        {
-          id,
-          description: input.description ?? "",
-          kind: input.kind ?? "full_auto",
-          status: "pending",
-          createdAt: now,
-          updatedAt: now,
-          current,
-          target,
-          onCrash: input.on_crash ?? crashReactionOf(configuration) ?? onCrash,
-          steps,
-          step: 0,
-          moving: false,
-          toward: "current",
-          // Objects that a rollout before has reached come first in this one too.
-          share: before === undefined || (input.kind ?? "full_auto") === "full_manual" ? 0 : shareOf(before) % 100,
-          updatedInstances: 0,
-        },
-        now,
-      );
-      const older = application.rollouts.map((each) => replaced(each, now));
-      const { pending: _pending, ...rest } = application;
-      return {
-        ...rest,
-        live: rollout[rollout.toward],
-        lastVersion: Math.max(application.lastVersion, target.version),
-        rollouts: [rollout, ...older].slice(0, ROLLOUTS_KEPT),
-      };
-    });
+    const plan = {
+      id,
+      description: input.description ?? "",
+      kind: input.kind ?? "full_auto",
+      to: { configuration, image },
+      steps,
+      onCrash: input.on_crash ?? crashReactionOf(configuration) ?? onCrash,
+    } as const;
+    await this.#change(applicationId, (application, now) => beginRollout(application, plan, now));
     return this.get(applicationId, id);
   }
 
@@ -116,16 +89,6 @@ export class Rollouts {
     this.#parts.runner.kick(id);
     return changed;
   }
-}
-
-/** What the objects that an unfinished rollout has not reached run. */
-function baseOf(rollout: Rollout): Release {
-  return shareOf(rollout) >= 100 ? rollout.target : rollout.current;
-}
-
-/** Instances that would run the same need not move, so then the version stays. */
-function nextRelease(lastVersion: number, current: Release, to: Pick<Release, "configuration" | "image">): Release {
-  return { ...to, version: runsTheSame(current, to) ? current.version : lastVersion + 1 };
 }
 
 function findRollout(application: Application, id: string): Rollout {

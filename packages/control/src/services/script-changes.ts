@@ -19,11 +19,13 @@ import type { KeyedMutex } from "../state/keyed-mutex.js";
 import type { Sealer } from "../state/sealing.js";
 import type { Store } from "../state/store.js";
 import type { Releases } from "./releases.js";
+import type { VersionImages } from "./version-images.js";
 
 export interface ScriptChangesParts {
   readonly store: Store;
   readonly sealer: Sealer;
   readonly releases: Releases;
+  readonly versionImages: VersionImages;
   readonly locks: KeyedMutex;
   readonly clock: Clock;
 }
@@ -41,7 +43,7 @@ export class ScriptChanges {
     this.#parts = parts;
   }
 
-  /** Runs an uploaded version. Errors: `NOT_FOUND`, `INVALID_INPUT` when it does not start (any more), `UNSUPPORTED` for a split. */
+  /** Runs an uploaded version, with the images that containers ran with it. Errors: `NOT_FOUND`, `CONFLICT` when a class or an image of it is gone, `INVALID_INPUT` when it does not start (any more), `UNSUPPORTED` for a split. */
   deployVersion(script: string, request: DeploymentRequest): Promise<Deployment> {
     const [only, ...others] = request.versions.filter((each) => each.percentage > 0);
     if (only === undefined || others.length > 0 || only.percentage !== 100) {
@@ -58,8 +60,9 @@ export class ScriptChanges {
         await releases.write(before, head);
         return deployment;
       }
+      const images = await this.#parts.versionImages.changesFor(script, version.id);
       await releases.check(head, version);
-      await releases.swap(before, head, version);
+      await releases.swap(before, head, version, images);
       return deployment;
     });
   }

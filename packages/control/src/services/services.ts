@@ -20,6 +20,7 @@ import { Stores } from "./stores.js";
 import { Tails } from "./tails.js";
 import { Tenants } from "./tenants.js";
 import { Uploads } from "./uploads.js";
+import { VersionImages } from "./version-images.js";
 
 /** Everything that a route may use. */
 export interface Services {
@@ -70,12 +71,13 @@ export function wireServices(options: ControlOptions): Services {
   const buckets = new R2Buckets(options.objects);
   const imageRegistries = new ImageRegistries({ store, sealer, secretStores, registryHost: options.registryHost, locks, clock });
   const transfers = new DatabaseTransfers(options.bucket, clock);
-  const releases = new Releases({ store, sealer, engine, workers, tenants, stores, buckets, secretStores, log });
+  const versionImages = new VersionImages({ store, images: imageCheck, runner, onCrash, clock });
+  const releases = new Releases({ versionImages, store, sealer, engine, workers, tenants, stores, buckets, secretStores, log });
   const removal: RemovalParts = { store, engine, workers, applications, locks };
   const assets = new AssetUploads(options.bucket, new Tokens(options.secretsKey, "static files", clock));
   const uploads = new Uploads({ ...removal, sealer, releases, assets, clock });
   const tails = new Tails({ store, releases, workers, locks, clock, log });
-  const changes = new ScriptChanges({ store, sealer, releases, locks, clock });
+  const changes = new ScriptChanges({ versionImages, store, sealer, releases, locks, clock });
   return {
     options,
     place,
