@@ -15,7 +15,7 @@ export {
   type Tenant,
 } from "./engine.js";
 export { type ErrorCode, isErrno, LongshoreError, type LongshoreErrorOptions, STATUS_OF_CODE, toLongshoreError } from "./errors.js";
-export { INSTANCE_TYPES, type InstanceSize, instanceSize } from "./instance-types.js";
+export { ACCOUNT_LIMITS, type AccountLimits, INSTANCE_TYPES, type InstanceSize, instanceSize } from "./instance-types.js";
 export type { LogLine, LogQuery, LogSource } from "./logs.js";
 export type {
   ChecksumName,

@@ -7,6 +7,10 @@ export interface InstanceSize {
   readonly diskMb: number;
 }
 
+/** What all live instances of the account may have together; the most, where nobody sets less. Source: spec 15. */
+export type AccountLimits = InstanceSize;
+export const ACCOUNT_LIMITS: AccountLimits = { vcpu: 1500, memoryMib: 6 * 1024 * 1024, diskMb: 30_000_000 };
+
 /** The predefined instance types. Source: spec 15, limits and instance types. */
 export const INSTANCE_TYPES: Readonly<Record<string, InstanceSize>> = {
   lite: { vcpu: 0.0625, memoryMib: 256, diskMb: 2000 },

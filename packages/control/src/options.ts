@@ -1,4 +1,15 @@
-import type { Bucket, Databases, Engine, KeyValues, ObjectStorage, Scope, TraceSource, TrafficGate, WorkerHost } from "@longshore/contract";
+import type {
+  AccountLimits,
+  Bucket,
+  Databases,
+  Engine,
+  KeyValues,
+  ObjectStorage,
+  Scope,
+  TraceSource,
+  TrafficGate,
+  WorkerHost,
+} from "@longshore/contract";
 import type { CrashReaction } from "./model/rollout.js";
 import type { ApiTokens } from "./state/api-tokens.js";
 
@@ -77,4 +88,6 @@ export interface ControlOptions {
   readonly clock?: Clock;
   readonly place?: Place;
   readonly rollouts?: RolloutSettings;
+  /** What all live containers may have together; the documented limits unless it is given. */
+  readonly accountLimits?: AccountLimits;
 }

@@ -70,6 +70,9 @@ describe("containers applications", () => {
     assert.deepEqual([name.status, errorOf(name).error], [409, "APPLICATION_NAME_ALREADY_EXISTS"]);
     const unknown = await createApplication("x", script, { durable_objects: { namespace_id: "f".repeat(32) } });
     assert.deepEqual([unknown.status, errorOf(unknown).error], [400, "DURABLE_OBJECT_NOT_FOUND"]);
+    const crowd = await harness.call("PATCH", `containers/applications/${application}`, { max_instances: 30_000 });
+    assert.deepEqual([crowd.status, errorOf(crowd).error], [400, "SURPASSED_TOTAL_LIMITS"]);
+    assert.match(errorOf(crowd).details.vcpu ?? "", /30000 instances with 0.0625 vCPU each have more than 1500 vCPU/);
     assert.equal(
       (await harness.call("PUT", `workers/scripts/${script}`, containerForm({ migrations: undefined, containers: [] }))).status,
       200,

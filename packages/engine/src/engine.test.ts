@@ -15,7 +15,7 @@ async function webEngine(changes: Partial<ContainerClass> = {}): Promise<Running
   const config = { Env: ["PATH=/bin", "FROM_IMAGE=yes", "CLOUDFLARE_REGION=wrong"], Cmd: HTTPD };
   return await runningEngine(
     { config },
-    { containerClass: { maxInstances: 3, environment, ...changes }, settings: { log: () => undefined } },
+    { containerClass: { maxInstances: 3, environment, ...changes }, settings: { log: () => undefined, admissionMs: 500 } },
   );
 }
 
@@ -82,7 +82,11 @@ test("what cannot work is refused with the reason", async () => {
   await startContainer(engine, 1);
   const second = await startContainer(engine, 2);
   assert.equal(second.created.status, 429);
-  assert.match(String(second.created.body.message), /1 of at most 1 instances of web run/);
+  assert.match(String(second.created.body.message), /1 of at most 1 instances of web run\. It waited 0\.5 s for one to end/);
+  // Who waits gets the place of a container that ends meanwhile.
+  const waiting = startContainer(engine, 3);
+  await docker(socket, "DELETE", `/containers/${containerName(1)}?force=true`);
+  assert.equal((await waiting).created.status, 201);
 
   const foreign = await docker(socket, "POST", `/containers/create?name=workerd-${"b".repeat(32)}-${objectId(1)}`, {});
   assert.equal(foreign.status, 404);

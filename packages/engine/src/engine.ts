@@ -38,11 +38,12 @@ import { LAST_LINES, tailLog } from "./log/tail.js";
 import type { SandboxHost } from "./sandbox/sandbox.js";
 import { SandboxSupply } from "./sandbox/supply.js";
 import type { Snapshots } from "./snapshot/snapshots.js";
+import { Places, type PlacesSettings } from "./tenant/places.js";
 import { parseContainerName, type TenantHost } from "./tenant/tenant-host.js";
 
 export type Log = (message: string, details?: Record<string, unknown>) => void;
 
-export interface EngineParts {
+export interface EngineParts extends PlacesSettings {
   readonly directories: EngineDirectories;
   readonly host: SandboxHost;
   readonly images: ImageStore;
@@ -85,6 +86,7 @@ export class ContainerEngine implements Engine, LogSource, UsageSource {
   readonly #freezer: Freezer;
   readonly #strays: Strays;
   readonly #failures = new Failures();
+  readonly #places: Places;
   readonly #cleanups = new Set<Promise<void>>();
   #openTenant: (tenant: Tenant) => Promise<TenantHost>;
 
@@ -93,6 +95,7 @@ export class ContainerEngine implements Engine, LogSource, UsageSource {
     this.#openTenant = (tenant) => openTenant(this, tenant);
     this.#freezer = new Freezer(parts.host.cgroups, (error) => parts.log("memory could not be reclaimed", { error: String(error) }));
     this.#strays = new Strays(parts.strayMs ?? STRAY_MS, (instance) => this.#endStray(instance));
+    this.#places = new Places(this.tenants, parts);
     this.#sandboxes = new SandboxSupply({ ...parts, cleanUp: (id) => this.#cleanUp(id) });
   }
 
@@ -100,6 +103,7 @@ export class ContainerEngine implements Engine, LogSource, UsageSource {
     const existing = this.tenants.get(tenant.id);
     if (existing === undefined) this.tenants.set(tenant.id, await this.#openTenant(tenant));
     else await existing.update(tenant);
+    this.#places.look();
     await this.refreshPool();
   }
 
@@ -185,9 +189,10 @@ export class ContainerEngine implements Engine, LogSource, UsageSource {
   /**
    * Makes a container from a sandbox that is ready, or from a new one. One that its Worker has lost sight of is given back to it, if just the same
    * is asked for.
-   * Errors: `LIMIT_REACHED` (max_instances), `NOT_FOUND` (image), `INVALID_INPUT` (entrypoint), `CONFLICT` (the name is running).
+   * Where limits are reached it waits for another container to end (tenant/admission.ts), as long as `signal` lets it.
+   * Errors: `LIMIT_REACHED` (max_instances, account), `NOT_FOUND` (image), `INVALID_INPUT` (entrypoint), `CONFLICT` (the name is running).
    */
-  async create(tenant: TenantHost, name: string, asked: CreateRequest): Promise<Instance> {
+  async create(tenant: TenantHost, name: string, asked: CreateRequest, signal?: AbortSignal): Promise<Instance> {
     const previous = tenant.containers.get(name);
     const request = withTerms(asked);
     const givenBack = previous?.giveBack(request.requested) === true;
@@ -202,7 +207,7 @@ export class ContainerEngine implements Engine, LogSource, UsageSource {
       const below = this.parts.snapshots.imageBelow(tenant.config.id, request.restore);
       const image = below ?? (wanted === undefined ? deployed.image : ownImage(deployed.image, wanted));
       const containerClass = { ...deployed, image };
-      return await this.createFor(tenant, { tenant: tenant.config.id, name, durableObjectId, containerClass }, request);
+      return await this.createFor(tenant, { tenant: tenant.config.id, name, durableObjectId, containerClass }, request, signal);
     } catch (error) {
       // workerd does not pass the answer on in full; whoever connects to the container next is told.
       const failure = toLongshoreError(error, `Starting the container ${name}`);
@@ -213,10 +218,20 @@ export class ContainerEngine implements Engine, LogSource, UsageSource {
   }
 
   /** As {@link create}, for a container whose class and object its caller knows. One of the same name that has ended is forgotten. */
-  async createFor(tenant: TenantHost, owner: InstanceOwner, request: CreateRequest): Promise<Instance> {
+  async createFor(tenant: TenantHost, owner: InstanceOwner, request: CreateRequest, signal?: AbortSignal): Promise<Instance> {
+    const place = await this.#places.enter(tenant, owner, request, signal);
+    try {
+      return await this.#make(tenant, owner, request);
+    } finally {
+      place[Symbol.dispose]();
+      // If it came to nothing, its place is another's.
+      this.#places.look();
+    }
+  }
+
+  async #make(tenant: TenantHost, owner: InstanceOwner, request: CreateRequest): Promise<Instance> {
     const { name, containerClass } = owner;
     const previous = tenant.containers.get(name);
-    using _place = tenant.reserve(name, containerClass);
     const sandbox = await this.#sandboxes.take(owner.tenant, containerClass, request.restore, request.own);
     try {
       const record = newRecord(owner, sandbox, request, this.#programs);
@@ -320,6 +335,7 @@ export class ContainerEngine implements Engine, LogSource, UsageSource {
     if (memory !== undefined) noteInLog(logs.file(id), shortageText(memory));
     instance.end({ code, reason, at: new Date().toISOString(), lastLines, ...(memory === undefined ? {} : { memory }) });
     this.#failures.ended(instance.info);
+    this.#places.look();
     await this.#sandboxes.release(id);
   }
 

@@ -3,7 +3,7 @@ import { chmodSync, chownSync, mkdirSync, rmSync } from "node:fs";
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import { join } from "node:path";
-import { LongshoreError } from "@longshore/contract";
+import { type AccountLimits, LongshoreError } from "@longshore/contract";
 import { openCgroups } from "./cgroup/open.js";
 import { keeperOf } from "./dev/caller.js";
 import { DevSessions } from "./dev/sessions.js";
@@ -71,6 +71,10 @@ export interface EngineSettings {
   readonly stopGraceMs?: number;
   /** How long a container is kept whose Worker may not know of it, in milliseconds; ten minutes unless it is given. */
   readonly strayMs?: number;
+  /** How long a start waits where limits are reached, in milliseconds; five seconds unless it is given. */
+  readonly admissionMs?: number;
+  /** What all applications' containers may have together; the documented limits unless it is given. */
+  readonly accountLimits?: AccountLimits;
   /** Open files of a container's process. */
   readonly openFiles: number;
   /** Where containers may connect to, beside the public Internet. */
@@ -193,6 +197,8 @@ async function buildParts(settings: EngineSettings, directories: EngineDirectori
     poolDepth: settings.poolDepth,
     stopGraceMs: settings.stopGraceMs,
     strayMs: settings.strayMs,
+    admissionMs: settings.admissionMs,
+    accountLimits: settings.accountLimits,
     log: settings.log,
     egress,
     host,

@@ -10,6 +10,7 @@ import { log } from "./log.js";
 import { runChild } from "./process/child.js";
 import { openFilesLimit } from "./process/open-files.js";
 import { mergedRegistries, readRegistries } from "./registries.js";
+import { accountLimits } from "./settings.js";
 
 const DAY_MS = 24 * 60 * 60_000;
 
@@ -31,6 +32,8 @@ runChild("engine", async ({ settings, identity, runDirectory }) => {
     nested: settings.nested,
     userNamespaces: settings.userNamespaces === "on",
     poolDepth: settings.pool,
+    admissionMs: settings.startWait * 1_000,
+    accountLimits: accountLimits(settings),
     snapshotTtlMs: settings.snapshotDays * DAY_MS,
     openFiles: openFilesLimit(),
     egress: { allow: settings.allowOutbound, ...(settings.resolvers === undefined ? {} : { resolvers: settings.resolvers }) },

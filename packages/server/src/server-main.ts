@@ -21,6 +21,7 @@ import type { Start } from "./process/messages.js";
 import { r2Sockets, serveBindings } from "./r2.js";
 import { replacementGuard } from "./replacement-guard.js";
 import type { Settings } from "./settings.js";
+import { controlSettings } from "./settings.js";
 
 /** Longest time that a request waits while its application is replaced, before it is told so. */
 const HOLD_DEADLINE_MS = 30_000;
@@ -77,7 +78,7 @@ async function wire({ settings, identity, runDirectory, again }: Start) {
     databases: workers.databases,
     objects,
     traffic: edge,
-    rollouts: { drainMs: settings.drain * 1_000, watchMs: settings.rolloutWatch * 1_000, onCrash: settings.rolloutOnCrash },
+    ...controlSettings(settings),
     log,
     place: { country: settings.country, location: settings.location, region: settings.region },
   });

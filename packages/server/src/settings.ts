@@ -2,7 +2,8 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { isAbsolute, join, resolve } from "node:path";
-import { isErrno, LongshoreError } from "@longshore/contract";
+import { ACCOUNT_LIMITS, type AccountLimits, isErrno, LongshoreError } from "@longshore/contract";
+import type { ControlOptions } from "@longshore/control";
 import { z } from "zod";
 import { registriesSchema } from "./registries.js";
 
@@ -51,6 +52,18 @@ const schema = z.strictObject({
   rolloutWatch: z.number().min(0).max(86_400).default(10),
   /** What a rollout does when a new container of it fails: stop where it is, go back, or go on. */
   rolloutOnCrash: z.enum(["stop", "revert", "ignore"]).default("stop"),
+  /** Seconds that the start of a container waits for another to end, where limits are reached. */
+  startWait: z.number().min(0).max(600).default(5),
+  /** What all applications' containers may have together: vCPU, memory in GiB, disk in GB. */
+  accountVcpu: z.number().positive().default(ACCOUNT_LIMITS.vcpu),
+  accountMemoryGib: z
+    .number()
+    .positive()
+    .default(ACCOUNT_LIMITS.memoryMib / 1024),
+  accountDiskGb: z
+    .number()
+    .positive()
+    .default(ACCOUNT_LIMITS.diskMb / 1000),
   /** Directory and container snapshots that no container uses are removed after this many days. */
   snapshotDays: z.number().int().min(1).max(3650).default(30),
   /** How many gigabytes (10^9 bytes) the images in the registry may take, each layer counted once. Source: spec 15. */
@@ -90,6 +103,17 @@ export function readSettings(flags: Readonly<Record<string, unknown>>, configFil
   }
   const data = isAbsolute(parsed.data.data) ? parsed.data.data : resolve(parsed.data.data);
   return { ...parsed.data, data };
+}
+
+export function accountLimits({ accountVcpu, accountMemoryGib, accountDiskGb }: Settings): AccountLimits {
+  return { vcpu: accountVcpu, memoryMib: Math.round(accountMemoryGib * 1024), diskMb: Math.round(accountDiskGb * 1000) };
+}
+
+/** What the control plane is set to. */
+export function controlSettings(settings: Settings): Pick<ControlOptions, "accountLimits" | "rollouts"> {
+  const { drain, rolloutWatch, rolloutOnCrash } = settings;
+  const rollouts = { drainMs: drain * 1_000, watchMs: rolloutWatch * 1_000, onCrash: rolloutOnCrash };
+  return { accountLimits: accountLimits(settings), rollouts };
 }
 
 /** The data directory that a command of the CLI means: its flag, else the environment, else the default. */

@@ -9,6 +9,10 @@ const NUMBERS = new Set<SettingName>([
   "pool",
   "drain",
   "rolloutWatch",
+  "startWait",
+  "accountVcpu",
+  "accountMemoryGib",
+  "accountDiskGb",
   "snapshotDays",
   "imageStorageGb",
   "uid",
@@ -28,6 +32,10 @@ const FLAGS: Readonly<Record<string, SettingName>> = {
   drain: "drain",
   "rollout-watch": "rolloutWatch",
   "rollout-on-crash": "rolloutOnCrash",
+  "start-wait": "startWait",
+  "account-vcpu": "accountVcpu",
+  "account-memory-gib": "accountMemoryGib",
+  "account-disk-gb": "accountDiskGb",
   "snapshot-days": "snapshotDays",
   "image-storage-gb": "imageStorageGb",
   "allow-outbound": "allowOutbound",
@@ -62,6 +70,9 @@ Starts the container engine, the registry, the API that wrangler talks to, and t
   --rollout-on-crash stop|revert|ignore
                            what a rollout does when a new container crashes (default stop); an application's own answer is the label
                            longshore/on-crash in its container's configuration
+  --start-wait <seconds>   how long the start of a container waits for another to end where max_instances or the account is full (default 5)
+  --account-vcpu <n>, --account-memory-gib <n>, --account-disk-gb <n>
+                           what all containers that run may have together, by their instance types (default 1500, 6144, 30000)
   --snapshot-days <n>      unused snapshots are removed after (default 30)
   --image-storage-gb <n>   what all images in the registry may take, each layer counted once (default 50)
   --allow-outbound <list>  private addresses and networks that containers may reach, as 10.1.0.0/16,192.168.1.5 (default none)

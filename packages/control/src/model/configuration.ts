@@ -1,4 +1,4 @@
-import { INSTANCE_TYPES, type InstanceSize, instanceSize } from "@longshore/contract";
+import { type AccountLimits, INSTANCE_TYPES, type InstanceSize, instanceSize } from "@longshore/contract";
 import { z } from "zod";
 import { ContainersError } from "../api/errors.js";
 
@@ -48,6 +48,21 @@ export function resolveConfiguration(input: ConfigurationInput): Configuration {
   const size = resolveSize(input);
   const inert = Object.fromEntries(Object.entries(input).filter(([key]) => !SIZE_KEYS.has(key)));
   return { ...inert, image: input.image, vcpu: size.vcpu, memory_mib: size.memoryMib, disk: { size_mb: size.diskMb } };
+}
+
+/** Errors: `SURPASSED_TOTAL_LIMITS` when as many instances could never run together. */
+export function assertWithinTotals(configuration: Configuration, maxInstances: number, limits: AccountLimits): void {
+  const { vcpu, memoryMib, diskMb } = sizeOf(configuration);
+  const surpassed: Record<string, string> = {};
+  const check = (field: string, each: number, limit: number, unit: string): void => {
+    if (each * maxInstances <= limit) return;
+    surpassed[field] = `${maxInstances} instances with ${each} ${unit} each have more than ${limit} ${unit}, the account's limit.`;
+  };
+  check("vcpu", vcpu, limits.vcpu, "vCPU");
+  check("memory_mib", memoryMib, limits.memoryMib, "MiB");
+  check("disk", diskMb, limits.diskMb, "MB");
+  if (Object.keys(surpassed).length === 0) return;
+  throw new ContainersError("SURPASSED_TOTAL_LIMITS", surpassed, { hint: "Lower max_instances, or choose a smaller instance_type." });
 }
 
 export function sizeOf(configuration: Configuration): InstanceSize {

@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
-import type { Engine, InstanceInfo } from "@longshore/contract";
+import type { AccountLimits, Engine, InstanceInfo } from "@longshore/contract";
 import { ContainersError } from "../api/errors.js";
 import type { Application } from "../model/application.js";
 import { type CreateInput, type ModifyInput, planCreate, planModify } from "../model/application-input.js";
+import { assertWithinTotals } from "../model/configuration.js";
 import { UUID_PATTERN } from "../model/ids.js";
 import type { ScriptHead } from "../model/script-head.js";
 import type { Clock } from "../options.js";
@@ -21,6 +22,7 @@ export interface ApplicationsParts {
   readonly tenants: Tenants;
   readonly images: ImageCheck;
   readonly background: Background;
+  readonly limits: AccountLimits;
   readonly locks: KeyedMutex;
   readonly clock: Clock;
 }
@@ -49,6 +51,7 @@ export class Applications {
   /** When it resolves, the image is ready and the class may start. Errors: {@link ContainersError}, and the engine's about the image. */
   async create(input: CreateInput): Promise<Application> {
     const plan = planCreate(input);
+    assertWithinTotals(plan.configuration, plan.maxInstances, this.#parts.limits);
     const image = await this.#parts.images.resolve(plan.configuration);
     await this.#parts.images.prepare(image, plan.configuration);
     const { script } = await this.#owner(plan.namespaceId);
@@ -84,7 +87,8 @@ export class Applications {
   /** Limits change at once; the configuration waits for a rollout, so nothing that runs is touched. Errors: {@link ContainersError}. */
   async modify(id: string, input: ModifyInput): Promise<Application> {
     const seen = await this.get(id);
-    const { configuration } = planModify(seen, input);
+    const { configuration, maxInstances } = planModify(seen, input);
+    assertWithinTotals(configuration ?? seen.pending ?? seen.live.configuration, maxInstances, this.#parts.limits);
     if (configuration !== undefined) await this.#parts.images.resolve(configuration);
     return this.#parts.locks.run(seen.script, async () => {
       const changed = await this.#parts.store.applications.update(id, (application) => {

@@ -1,3 +1,4 @@
+import { ACCOUNT_LIMITS } from "@longshore/contract";
 import type { Clock, ControlOptions, Place, RolloutSettings } from "../options.js";
 import { KeyedMutex } from "../state/keyed-mutex.js";
 import { Sealer } from "../state/sealing.js";
@@ -63,7 +64,8 @@ export function wireServices(options: ControlOptions): Services {
   const imageCheck = new ImageCheck({ images, engine, registryHost: options.registryHost, accountId: options.accountId });
   const { drainMs, watchMs, onCrash } = options.rollouts ?? ROLLOUTS;
   const runner = new RolloutRunner({ store, engine, traffic, tenants, locks, clock, log, drainMs, watchMs });
-  const applications = new Applications({ store, engine, tenants, images: imageCheck, background, locks, clock });
+  const limits = options.accountLimits ?? ACCOUNT_LIMITS;
+  const applications = new Applications({ store, engine, tenants, images: imageCheck, background, limits, locks, clock });
   const rollouts = new Rollouts({ store, applications, tenants, images: imageCheck, runner, onCrash, locks, clock });
   const { keyValues, databases } = options;
   const stores = new Stores({ store, keyValues, databases, locks, clock });

@@ -50,7 +50,7 @@ function containerStartRoutes(engine: ContainerEngine, tenant: TenantHost): Plai
   const find = finder(tenant);
   return [
     plain("GET", path("/json"), ({ parameters: [name] }) => ({ status: 200, body: inspect(find(name)) })),
-    plain("POST", /^\/containers\/create$/, async ({ query, body }) => {
+    plain("POST", /^\/containers\/create$/, async ({ query, body, client }) => {
       const name = query.get("name") ?? "";
       const content = await body();
       const { Cmd, Env, Labels } = parseCreate(content);
@@ -61,7 +61,9 @@ function containerStartRoutes(engine: ContainerEngine, tenant: TenantHost): Plai
       }
       const restore = restoreRequest(engine, tenant, content);
       const request = { command: Cmd ?? [], environment: Env ?? [], restore, labels: Labels ?? undefined };
-      const instance = await engine.create(tenant, name, request);
+      const gone = new AbortController();
+      client.once("close", () => gone.abort());
+      const instance = await engine.create(tenant, name, request, gone.signal);
       return { status: 201, body: { Id: instance.record.id, Warnings: [] } };
     }),
     plain("POST", path("/start"), ({ parameters: [name] }) => {

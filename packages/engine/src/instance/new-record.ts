@@ -42,6 +42,8 @@ export function newRecord(owner: InstanceOwner, sandbox: Sandbox, request: Creat
     applicationId: containerClass.applicationId,
     version: containerClass.version,
     vcpu: containerClass.size.vcpu,
+    memoryMib: containerClass.size.memoryMib,
+    diskMb: containerClass.size.diskMb,
     image: containerClass.image,
     imageDigest: sandbox.image.digest,
     createdAt: new Date().toISOString(),

@@ -20,6 +20,9 @@ export interface InstanceRecord extends Terms {
   readonly applicationId: string;
   readonly version: number;
   readonly vcpu: number;
+  /** Of its instance type; absent in the record of an engine that did not count them. */
+  readonly memoryMib?: number;
+  readonly diskMb?: number;
   readonly image: string;
   readonly imageDigest: string;
   readonly createdAt: string;

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { mkdir, open, rename, rm } from "node:fs/promises";
 import type { Server } from "node:http";
 import { dirname, join } from "node:path";
-import { type ContainerClass, LongshoreError, type Tenant } from "@longshore/contract";
+import { type ContainerClass, type InstanceSize, LongshoreError, type Tenant } from "@longshore/contract";
 import type { EngineDirectories } from "../directories.js";
 import type { TenantEgress } from "../egress/tenant-egress.js";
 import type { Instance } from "../instance/instance.js";
@@ -10,6 +10,7 @@ import { LAST_LINES, tailLog } from "../log/tail.js";
 import { Ingress } from "../network/ingress.js";
 import { SpareDoors } from "../network/spare-doors.js";
 import { Journal } from "../sys/journal.js";
+import { NO_INSTANCE } from "./admission.js";
 
 /** One application's containers, their ingress ports, and the socket that its workerd talks to. */
 export class TenantHost implements AsyncDisposable {
@@ -115,15 +116,19 @@ export class TenantHost implements AsyncDisposable {
     const running = [...this.containers.values()].filter((instance) => instance.live && ofClass(instance.record)).length;
     const starting = [...this.#starting.values()].filter(ofClass).length;
     if (running + starting >= containerClass.maxInstances) {
-      // The first words are those that users of the public platform's class match on.
       throw new LongshoreError(
         "LIMIT_REACHED",
-        `There is no container instance that can be provided to this Durable Object: ${running + starting} of at most ${containerClass.maxInstances} instances of ${containerClass.applicationName} run.`,
+        `${NO_INSTANCE}: ${running + starting} of at most ${containerClass.maxInstances} instances of ${containerClass.applicationName} run.`,
         { hint: "Raise max_instances in the Wrangler configuration and deploy, or let instances sleep sooner." },
       );
     }
     this.#starting.set(name, containerClass);
     return { [Symbol.dispose]: () => void this.#starting.delete(name) };
+  }
+
+  /** The sizes of containers that are being made. */
+  get startingSizes(): InstanceSize[] {
+    return [...this.#starting.values()].map(({ size }) => size);
   }
 
   /** Stops listening; state on disk stays. */

@@ -1,15 +1,12 @@
-import { instanceSize } from "@longshore/contract";
+import { ACCOUNT_LIMITS, instanceSize } from "@longshore/contract";
 import { Hono } from "hono";
 import { ok } from "../../api/envelope.js";
 import { LARGEST } from "../../model/configuration.js";
 import type { Services } from "../../services/services.js";
 
-const TOTAL_VCPU = 1_500;
-const TOTAL_MEMORY_MIB = 6 * 1024 * 1024;
-const TOTAL_DISK_MB = 30_000_000;
-
 /** The account's limits, which clients check a configuration against before they build. */
 export function me({ options, place }: Services): Hono {
+  const total = options.accountLimits ?? ACCOUNT_LIMITS;
   const lite = instanceSize("lite");
   const limits = {
     account_id: options.accountId,
@@ -18,10 +15,10 @@ export function me({ options, place }: Services): Hono {
     memory_mib_per_deployment: LARGEST.memoryMib,
     disk_per_deployment: `${LARGEST.diskMb}MB`,
     disk_mb_per_deployment: LARGEST.diskMb,
-    total_vcpu: TOTAL_VCPU,
-    total_memory: `${TOTAL_MEMORY_MIB}MiB`,
-    total_memory_mib: TOTAL_MEMORY_MIB,
-    total_disk_mb: TOTAL_DISK_MB,
+    total_vcpu: total.vcpu,
+    total_memory: `${total.memoryMib}MiB`,
+    total_memory_mib: total.memoryMib,
+    total_disk_mb: total.diskMb,
     node_group: "metal",
     network_modes: ["private"],
     ipv4s: 0,
