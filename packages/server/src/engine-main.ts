@@ -11,6 +11,8 @@ import { runChild } from "./process/child.js";
 import { openFilesLimit } from "./process/open-files.js";
 import { mergedRegistries, readRegistries } from "./registries.js";
 import { accountLimits } from "./settings.js";
+import { r2Sockets, s3Host } from "./r2-places.js";
+import { readRegistries } from "./registries.js";
 
 const DAY_MS = 24 * 60 * 60_000;
 
@@ -36,7 +38,11 @@ runChild("engine", async ({ settings, identity, runDirectory }) => {
     accountLimits: accountLimits(settings),
     snapshotTtlMs: settings.snapshotDays * DAY_MS,
     openFiles: openFilesLimit(),
-    egress: { allow: settings.allowOutbound, ...(settings.resolvers === undefined ? {} : { resolvers: settings.resolvers }) },
+    egress: {
+      service: { host: s3Host(identity.accountId), socket: r2Sockets(runDirectory).s3 },
+      allow: settings.allowOutbound,
+      ...(settings.resolvers === undefined ? {} : { resolvers: settings.resolvers }),
+    },
     socketOwner: { uid: settings.uid, gid: settings.uid },
     builder: {
       command: [process.execPath, dockerCommandPath()],

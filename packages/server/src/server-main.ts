@@ -4,7 +4,6 @@ import { DirectoryBucket } from "@longshore/bucket";
 import { ApiTokens, type Control, createControl } from "@longshore/control";
 import { createEdge } from "@longshore/edge";
 import { BucketImageSource, EngineClient, EngineDirectories } from "@longshore/engine";
-import { R2Storage } from "@longshore/r2";
 import { createRegistry, listenTlsAndPlain, type RegistryOptions } from "@longshore/registry";
 import { createWorkerHost } from "@longshore/workers";
 import { authorizeWith } from "./access.js";
@@ -18,7 +17,8 @@ import { listenOn, namingFlag } from "./listen-on.js";
 import { log } from "./log.js";
 import { runChild } from "./process/child.js";
 import type { Start } from "./process/messages.js";
-import { r2Sockets, serveBindings } from "./r2.js";
+import { openR2 } from "./r2.js";
+import { r2Sockets } from "./r2-places.js";
 import { replacementGuard } from "./replacement-guard.js";
 import type { Settings } from "./settings.js";
 import { controlSettings } from "./settings.js";
@@ -34,9 +34,11 @@ async function wire({ settings, identity, runDirectory, again }: Start) {
   const directories = new EngineDirectories(join(settings.data, "engine"), runDirectory);
   const engine = new EngineClient(directories.adminSocket, (tenant) => directories.tenantSocket(tenant));
   const guard = replacementGuard(engine, settings.drain * 1_000);
-  const objects = new R2Storage({ bucket, log });
+  const { accountId } = identity;
+  const secretsKey = Buffer.from(identity.secretsKey, "hex");
+  const tokens = new ApiTokens({ bucket, accountId, secretsKey, ownerToken: identity.token });
   const sockets = r2Sockets(runDirectory);
-  const bindings = await serveBindings(objects, sockets.bindings);
+  const r2 = await openR2({ bucket, tokens, accountId, domain: settings.domain, sockets });
   // Workers of an earlier server run already, and may ask for secrets before there is who knows them.
   const later = knownLater<Control>();
   const workers = await createWorkerHost({
@@ -56,14 +58,12 @@ async function wire({ settings, identity, runDirectory, again }: Start) {
     log: (message) => log.info(message),
   });
   guard.traffic = edge;
-  const secretsKey = Buffer.from(identity.secretsKey, "hex");
-  const tokens = new ApiTokens({ bucket, accountId: identity.accountId, secretsKey, ownerToken: identity.token });
   const passwords = new RegistryPasswords(identity.registryKey);
   const stored = { bucket, authorize: authorizeWith(passwords, tokens), inUse: async () => (await later.value).images() };
   const { registry, registryListener } = await serveRegistry(settings, identity.tls, stored);
   const control = createControl({
     bucket,
-    accountId: identity.accountId,
+    accountId,
     accountName: "Longshore",
     subdomain: "longshore",
     registryHost: `localhost:${registryListener.port}`,
@@ -76,7 +76,7 @@ async function wire({ settings, identity, runDirectory, again }: Start) {
     workers,
     keyValues: workers.keyValues,
     databases: workers.databases,
-    objects,
+    objects: r2.storage,
     traffic: edge,
     ...controlSettings(settings),
     log,
@@ -85,7 +85,7 @@ async function wire({ settings, identity, runDirectory, again }: Start) {
   later.set(control);
   const absence = new EngineAbsence(edge, () => control.scripts());
   const ending = new AbortController();
-  const api = createApiServer(control);
+  const api = createApiServer(control, r2);
   const serve = async () => {
     await untilEngineAnswers(engine);
     await control.resume(ending.signal);
@@ -113,8 +113,7 @@ async function wire({ settings, identity, runDirectory, again }: Start) {
       await guard.leave((await control.scripts()).map(({ name }) => name));
       await workers.close();
       // Last, so that what Workers still do as they end has its data.
-      await bindings[Symbol.asyncDispose]();
-      objects[Symbol.dispose]();
+      await r2[Symbol.asyncDispose]();
     },
   };
 }

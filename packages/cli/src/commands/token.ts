@@ -3,6 +3,7 @@ import { dataDirectory, type Presence, readPresence } from "@longshore/server";
 import { z } from "zod";
 import { callApi } from "../api.js";
 import { type Command, type Output, text, type Values } from "../command.js";
+import { s3Keys } from "../s3-keys.js";
 
 const UNIT_MS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
 
@@ -73,6 +74,10 @@ const ACTIONS: Readonly<Record<string, Action>> = {
     if (values.json === true) output.print(JSON.stringify(created, undefined, 2));
     else {
       output.note(`Token "${created.name}" (${created.id}) may: ${created.scopes.join(", ")}. It is not shown again.`);
+      if (created.scopes.some((scope) => /^(r2|all):/.test(scope))) {
+        const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY } = s3Keys(created.id, created.value);
+        output.note(`As an S3 key: AWS_ACCESS_KEY_ID=${AWS_ACCESS_KEY_ID} AWS_SECRET_ACCESS_KEY=${AWS_SECRET_ACCESS_KEY}`);
+      }
       output.print(created.value);
     }
   },

@@ -25,12 +25,16 @@ export function certificateRoute(authority: CertificateAuthority, find: (name: s
       if (query.get("path") !== TARGET || !isSmall(request)) return await next(exchange);
       const archive = await buffer(request);
       if (nameIn(archive) !== NAME) return await next(exchange);
-      const instance = find(parameters[0] ?? "");
-      const { pid } = instance.record.process;
-      instance.addVariables(installCertificate(`/proc/${pid}/root`, authority, rootIdOf(pid)));
+      trustAuthority(find(parameters[0] ?? ""), authority);
       return { status: 200 };
     },
   };
+}
+
+/** Has what runs in the container trust the authority of its application. */
+export function trustAuthority(instance: Instance, authority: CertificateAuthority): void {
+  const { pid } = instance.record.process;
+  instance.addVariables(installCertificate(`/proc/${pid}/root`, authority, rootIdOf(pid)));
 }
 
 function isSmall(request: IncomingMessage): boolean {

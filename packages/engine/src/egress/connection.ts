@@ -5,6 +5,7 @@ import { isErrno, LongshoreError } from "@longshore/contract";
 import type { KeyAndCertificate } from "./certificate-authority.js";
 import { couple } from "./couple.js";
 import { type Protocol, recognize, SNIFF_BYTES } from "./first-bytes.js";
+import { connectService, isServiceName, type LocalService, SERVICE_ADDRESS, SERVICE_PORT } from "./local-service.js";
 import type { EgressPolicy } from "./policy.js";
 import { type EgressRules, mayIntercept } from "./rules.js";
 import type { Way } from "./traffic.js";
@@ -31,21 +32,28 @@ export interface Caller {
 }
 
 /**
- * Decides what becomes of one outbound TCP connection, and does it: to the Worker, out to the Internet, or nowhere. Whatever goes wrong, nothing
- * goes out. The socket's local address is the destination.
+ * Decides what becomes of one outbound TCP connection, and does it: to the Worker, to a service of this machine, out to the Internet, or nowhere. Whatever goes
+ * wrong, nothing goes out. The socket's local address is the destination.
  */
-export async function handleConnection(client: Socket, caller: Caller, policy: EgressPolicy): Promise<void> {
+export async function handleConnection(client: Socket, caller: Caller, policy: EgressPolicy, service?: LocalService): Promise<void> {
   client.on("error", () => client.destroy());
   const { localAddress = "", localPort = 0 } = client;
   const rules = caller.rules();
   if (rules === undefined) return deny(client);
-  if (rules.allowHostnames.length === 0) return await goOut(client, caller, rules, policy);
+  const local = localAddress === SERVICE_ADDRESS ? service : undefined;
+  if (rules.allowHostnames.length === 0 && local === undefined) return await goOut(client, caller, rules, policy);
   const protocol = await firstBytes(client, CLIENT_FIRST_PORTS.has(localPort) ? CLIENT_FIRST_MS : SILENCE_MS);
   if (client.destroyed) return;
   const hostname = protocol.kind === "other" ? undefined : protocol.hostname;
-  if (!mayIntercept(rules, hostname)) return await goOut(client, caller, rules, policy);
+  const pass = () => (local === undefined ? goOut(client, caller, rules, policy) : serve(client, caller, local, protocol));
+  if (!mayIntercept(rules, hostname)) return await pass();
   const tunnel = await askInTime(client, caller, policy, protocol);
   if (client.destroyed) return void tunnel.socket.destroy();
+  if (tunnel.status === 202 && local !== undefined) {
+    // No handler for HTTP is registered: workerd would dial, and there is nothing to be dialled at.
+    tunnel.socket.destroy();
+    return await pass();
+  }
   if (tunnel.status !== 200 && tunnel.status !== 202) {
     tunnel.socket.destroy();
     return deny(client);
@@ -75,6 +83,17 @@ async function goOut(client: Socket, caller: Caller, rules: EgressRules, policy:
   }
   caller.goes(client, "internet");
   couple(client, upstream);
+}
+
+/** Leads to a service of this machine what may go to the Internet, is for one of the service's names, and is HTTPS. */
+async function serve(client: Socket, caller: Caller, service: LocalService, protocol: Protocol): Promise<void> {
+  const hostname = protocol.kind === "tls" ? protocol.hostname : undefined;
+  const isMeant = hostname !== undefined && isServiceName(service, hostname) && client.localPort === SERVICE_PORT;
+  if (!isMeant || caller.rules()?.internet !== true) return deny(client);
+  const upstream = await connectService(service);
+  if (client.destroyed) return void upstream.destroy();
+  caller.goes(client, "workers");
+  await terminate(client, upstream, caller, hostname);
 }
 
 function connected(upstream: Socket, client: Socket): Promise<void> {
@@ -120,7 +139,7 @@ function destinationFor({ localAddress = "", localPort = 0 }: Socket, rules: Egr
   return six ? `[${address}]:${localPort}` : `${address}:${localPort}`;
 }
 
-/** Takes the TLS off in front of the tunnel: the Worker gets plain HTTP. */
+/** Takes the TLS off in front of the tunnel: who is behind it gets plain HTTP. */
 async function terminate(client: Socket, tunnel: Duplex, caller: Caller, host: string): Promise<void> {
   tunnel.on("error", () => client.destroy());
   const secure = new TLSSocket(client, {

@@ -4,6 +4,7 @@ import { openFilesLimit } from "../sys/open-files.js";
 import { type Caller, deny, handleConnection } from "./connection.js";
 import { Hub } from "./hub.js";
 import { DNS_PORT } from "./hub-rules.js";
+import type { LocalService } from "./local-service.js";
 import { GATEWAY, type Place, Places } from "./place.js";
 import { EgressPolicy } from "./policy.js";
 import { Resolver } from "./resolver.js";
@@ -15,6 +16,8 @@ export interface EgressSettings {
   readonly allow: readonly string[];
   /** In place of those in `/etc/resolv.conf`: `address` or `address:port`. */
   readonly resolvers?: readonly string[];
+  /** What this machine serves itself under names of the Internet. */
+  readonly service?: LocalService;
 }
 
 export interface EgressOptions extends EgressSettings {
@@ -57,7 +60,7 @@ export class EgressNetwork implements Disposable {
   private constructor(options: EgressOptions) {
     this.#options = options;
     this.#policy = new EgressPolicy(options.allow);
-    this.#resolver = new Resolver(new UpstreamResolvers(options.resolvers));
+    this.#resolver = new Resolver(new UpstreamResolvers(options.resolvers), options.service);
   }
 
   /** Errors: `UNAVAILABLE` (nft or a kernel feature is missing), `INVALID_INPUT` (`allow`). */
@@ -75,6 +78,11 @@ export class EgressNetwork implements Disposable {
     const tenant = await TenantEgress.open(join(this.#options.directory, id), id);
     this.#tenants.set(id, tenant);
     return tenant;
+  }
+
+  /** What this machine serves to containers under names of the Internet. */
+  get service(): LocalService | undefined {
+    return this.#options.service;
   }
 
   /** What a container finds in `/etc/resolv.conf`. */
@@ -133,7 +141,9 @@ export class EgressNetwork implements Disposable {
       return;
     }
     const work =
-      socket.localPort === DNS_PORT ? this.#resolver.serve(socket, caller.rules) : handleConnection(socket, caller, this.#policy);
+      socket.localPort === DNS_PORT
+        ? this.#resolver.serve(socket, caller.rules)
+        : handleConnection(socket, caller, this.#policy, this.#options.service);
     work.catch((error: unknown) => {
       deny(socket);
       if (socket.localPort !== DNS_PORT) this.#complain(sandbox, `${socket.localAddress} ${socket.localPort}`, error);

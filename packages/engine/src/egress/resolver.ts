@@ -2,6 +2,7 @@ import { randomInt } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { Socket } from "node:net";
 import { type Answer, decode, encode, type Packet } from "dns-packet";
+import { isServiceName, type LocalService, SERVICE_ADDRESS } from "./local-service.js";
 import { type EgressRules, mayIntercept } from "./rules.js";
 import type { UpstreamResolvers } from "./upstream-resolvers.js";
 
@@ -25,9 +26,12 @@ export const PLACEHOLDER = "198.18.0.1";
  */
 export class Resolver {
   readonly #upstream: UpstreamResolvers;
+  readonly #service: LocalService | undefined;
 
-  constructor(upstream: UpstreamResolvers) {
+  /** `service`: what this machine serves itself under names of the Internet. */
+  constructor(upstream: UpstreamResolvers, service?: LocalService) {
     this.#upstream = upstream;
+    this.#service = service;
   }
 
   /** The answer to a query; `undefined` for what is none. */
@@ -36,8 +40,10 @@ export class Resolver {
     const [question] = packet?.questions ?? [];
     if (packet === undefined || question === undefined) return undefined;
     if (rules === undefined) return respond(packet, REFUSED);
-    const known = mayIntercept(rules, question.name.toLowerCase().replace(/\.$/, ""));
+    const name = question.name.toLowerCase().replace(/\.$/, "");
+    const known = mayIntercept(rules, name);
     if (!rules.internet) return known ? placeholder(packet) : respond(packet, NO_SUCH_NAME);
+    if (this.#service !== undefined && isServiceName(this.#service, name)) return placeholder(packet, SERVICE_ADDRESS);
     // An address that this machine cannot reach would be tried first by many programs.
     if (question.type === "AAAA" && !hasIpv6Route()) return respond(packet, NO_ERROR);
     const answer = await this.#forward(query, protocol);
@@ -85,10 +91,10 @@ function parse(query: Buffer): Packet | undefined {
   }
 }
 
-function placeholder(query: Packet): Buffer {
+function placeholder(query: Packet, address = PLACEHOLDER): Buffer {
   const [question] = query.questions ?? [];
   if (question?.type !== "A") return respond(query, NO_ERROR);
-  return respond(query, NO_ERROR, [{ type: "A", name: question.name, ttl: PLACEHOLDER_TTL_S, data: PLACEHOLDER }]);
+  return respond(query, NO_ERROR, [{ type: "A", name: question.name, ttl: PLACEHOLDER_TTL_S, data: address }]);
 }
 
 function respond(query: Packet, code: number, answers: Answer[] = []): Buffer {

@@ -1,5 +1,7 @@
 import { LongshoreError } from "@longshore/contract";
 import { z } from "zod";
+import { trustAuthority } from "../egress/certificate-route.js";
+import { isToldOf } from "../egress/local-service.js";
 import type { ContainerEngine } from "../engine.js";
 import type { TenantHost } from "../tenant/tenant-host.js";
 import { finder, inspect, noSuchContainer, requireOpenGate } from "./container-view.js";
@@ -67,7 +69,11 @@ function containerStartRoutes(engine: ContainerEngine, tenant: TenantHost): Plai
       return { status: 201, body: { Id: instance.record.id, Warnings: [] } };
     }),
     plain("POST", path("/start"), ({ parameters: [name] }) => {
-      find(name).start();
+      const instance = find(name);
+      const { service } = engine.parts.egress;
+      // What this machine serves under another's name it can only do with a certificate of the application's authority.
+      if (service !== undefined && isToldOf(service, instance.record.environment)) trustAuthority(instance, tenant.egress.authority);
+      instance.start();
       return { status: 204 };
     }),
     plain("POST", path("/wait"), async ({ parameters: [name], query, client }) => {

@@ -49,11 +49,11 @@ export class OutboundStage implements AsyncDisposable {
   }
 
   /** What workerd does to start a container: sidecar, outbound rules, container. */
-  async startContainer(n: number, rules: Record<string, unknown>): Promise<FromContainer> {
+  async startContainer(n: number, rules: Record<string, unknown>, environment: readonly string[] = []): Promise<FromContainer> {
     const name = containerName(n);
     await docker(this.socket, "POST", `/containers/create?name=${name}-proxy`, { Image: "egress" });
     await this.configure(n, rules);
-    const created = await docker(this.socket, "POST", `/containers/create?name=${name}`, { Image: NAMESPACE });
+    const created = await docker(this.socket, "POST", `/containers/create?name=${name}`, { Image: NAMESPACE, Env: environment });
     if (created.status !== 201) throw new Error(`create was answered ${created.status}: ${JSON.stringify(created.body)}`);
     await docker(this.socket, "POST", `/containers/${name}/start`);
     return this.container(n);
