@@ -29,6 +29,7 @@ const TEST_PROGRAMS = {
   runc: "runc",
   bindfs: "bindfs",
   fusermount3: "fuse3",
+  s3fs: "s3fs",
   perl: "perl-base",
   strace: "strace",
   rootlesskit: "rootlesskit",

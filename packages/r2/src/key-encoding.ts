@@ -1,7 +1,7 @@
 import { R2Error } from "./errors.js";
 
 /** R2's limit, in bytes of UTF-8. */
-const LONGEST_KEY = 1024;
+export const LONGEST_KEY = 1024;
 /** The characters that a key of the bucket may have besides `/`, in ASCII's order. */
 const ALPHABET = "+-.0123456789:=@ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz";
 /** Ends every object's key: no escape is so short, so it sorts before all that goes on. */

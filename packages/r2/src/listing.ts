@@ -1,7 +1,7 @@
 import type { Bucket, ObjectPage, StoredObject } from "@longshore/contract";
 import { R2Error } from "./errors.js";
 import { inParallel } from "./in-parallel.js";
-import { decodeKey, encodePrefix } from "./key-encoding.js";
+import { decodeKey, encodePrefix, LONGEST_KEY } from "./key-encoding.js";
 import type { Objects } from "./objects.js";
 import { behind, objectsOf } from "./places.js";
 
@@ -24,6 +24,8 @@ type Entry = { readonly key: string; readonly name: string } | { readonly prefix
 export async function listObjects(bucket: Bucket, objects: Objects, id: string, query: ListQuery): Promise<ObjectPage> {
   const { limit = MOST_KEYS, maxBytes = Number.POSITIVE_INFINITY } = query;
   if (!Number.isInteger(limit) || limit < 1 || limit > MOST_KEYS) throw new R2Error("InvalidMaxKeys");
+  // No key begins so, and no name of the bucket's could.
+  if (Buffer.byteLength(query.prefix ?? "") > LONGEST_KEY) return { objects: [], prefixes: [] };
   const { entries, more } = await collect(bucket, id, query, limit);
   const found: (StoredObject | undefined)[] = [];
   await inParallel(PARALLEL_READS, [...entries.entries()], async ([at, entry]) => {

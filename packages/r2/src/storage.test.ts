@@ -171,6 +171,7 @@ test("lists: in the order of bytes, by pages of any size, with prefixes, delimit
     { prefix: "a/" },
     { prefix: "b/1" },
     { prefix: "nothing" },
+    { prefix: "x".repeat(5000) },
     { delimiter: "/" },
     { prefix: "a/", delimiter: "/" },
     { delimiter: "b" },

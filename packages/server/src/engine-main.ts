@@ -9,10 +9,9 @@ import { BucketImageSource, imagesFrom, openEngine, RegistryImageSource } from "
 import { log } from "./log.js";
 import { runChild } from "./process/child.js";
 import { openFilesLimit } from "./process/open-files.js";
+import { r2Sockets, s3Host } from "./r2-places.js";
 import { mergedRegistries, readRegistries } from "./registries.js";
 import { accountLimits } from "./settings.js";
-import { r2Sockets, s3Host } from "./r2-places.js";
-import { readRegistries } from "./registries.js";
 
 const DAY_MS = 24 * 60 * 60_000;
 

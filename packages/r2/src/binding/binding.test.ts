@@ -98,6 +98,12 @@ const cases = {
     await aborted.abort();
     return { early, object, end: [...new Uint8Array(await read.arrayBuffer())], read: show(read), again: await message(resumed.complete([one, two])), aborted: await message(aborted.uploadPart(2, "x")), none: await BOX.head("aborted") };
   },
+  async unread({ BOX, OTHER }) {
+    const large = new Uint8Array(20_000_000);
+    await BOX.put("unread", "kept");
+    const results = [await BOX.put("unread", large, { onlyIf: { etagMatches: "x" } }), await message(OTHER.put("k", large)), await message(BOX.put("x".repeat(2000), large))];
+    return [...results, await (await BOX.get("unread")).text()];
+  },
   async refusals({ BOX, OTHER }) {
     return [
       await message(BOX.put("x".repeat(1025), "x")), await message(BOX.put("k", "x", { customMetadata: { a: "x".repeat(9000) } })), await message(OTHER.get("k")),
@@ -200,6 +206,13 @@ describe("an R2 binding in workerd", () => {
     assert.equal(again, "completeMultipartUpload: The specified multipart upload does not exist. (10024)");
     assert.match(aborted, /10024/);
     assert.equal(none, null);
+  });
+
+  test("a large body that is not wanted holds nobody up", { timeout: 30_000 }, async () => {
+    const [put, bucket, key, kept] = await worker.run("unread");
+    assert.deepEqual([put, kept], [null, "kept"]);
+    assert.match(bucket, /10006/);
+    assert.match(key, /10020/);
   });
 
   test("what is refused is named", async () => {

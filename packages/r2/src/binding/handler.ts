@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ChecksumName } from "@longshore/contract";
 import type { BucketRecord } from "../buckets.js";
 import { R2Error, told } from "../errors.js";
-import { answer, bodyOf, sendBody, splitBody } from "../http/body.js";
+import { answerAtEnd, bodyOf, sendBody, takeHead } from "../http/body.js";
 import { parseRangeHeader } from "../ranges.js";
 import type { R2Storage } from "../storage.js";
 import {
@@ -107,7 +107,8 @@ async function write(exchange: Exchange): Promise<void> {
   const { storage, record, request, response } = exchange;
   const size = Number(request.headers[METADATA_SIZE_HEADER]);
   if (!Number.isInteger(size) || size < 0 || size > LARGEST_METADATA) throw new R2Error("InvalidArgument", "Metadata missing or invalid");
-  const { head: metadata, rest } = await splitBody(bodyOf(request), size);
+  const metadata = await takeHead(request, size);
+  const rest = bodyOf(request);
   const length = request.headers["content-length"];
   const bodySize = length === undefined ? {} : { size: Number(length) - size };
   const wanted = parse(metadata);
@@ -117,7 +118,7 @@ async function write(exchange: Exchange): Promise<void> {
     case "delete": {
       const keys = wanted.objects ?? (wanted.object === undefined ? [] : [wanted.object]);
       await storage.delete(record.name, keys);
-      return answer(request, response, 200, {});
+      return answerAtEnd(request, response, 200, {});
     }
     case "createMultipartUpload": {
       refuseCustomerKeys(wanted);
@@ -136,7 +137,7 @@ async function write(exchange: Exchange): Promise<void> {
     }
     case "abortMultipartUpload":
       await storage.uploads.abort(record, wanted.object, wanted.uploadId);
-      return answer(request, response, 200, {});
+      return answerAtEnd(request, response, 200, {});
     default:
       throw new R2Error("InvalidArgument", `"${wanted.method}" is not asked with PUT.`);
   }
@@ -183,11 +184,11 @@ function sendMetadata(
   headers: Record<string, string> = {},
 ): void {
   const bytes = Buffer.from(JSON.stringify(metadata));
-  answer(request, response, status, { [METADATA_SIZE_HEADER]: bytes.length, ...headers }, bytes);
+  answerAtEnd(request, response, status, { [METADATA_SIZE_HEADER]: bytes.length, ...headers }, bytes);
 }
 
 function sendJson(request: IncomingMessage, response: ServerResponse, value: unknown): void {
-  answer(request, response, 200, { "content-type": "application/json" }, Buffer.from(JSON.stringify(value)));
+  answerAtEnd(request, response, 200, { "content-type": "application/json" }, Buffer.from(JSON.stringify(value)));
 }
 
 /** A header takes ASCII alone. */
@@ -204,5 +205,5 @@ function fail(storage: R2Storage, request: IncomingMessage, response: ServerResp
     storage.log.error("a request of an R2 binding failed", { error: thrown instanceof Error ? (thrown.stack ?? "") : String(thrown) });
   // Half an answer can only be broken off.
   if (response.headersSent) return void response.destroy();
-  answer(request, response, status, errorHeader(v4, message));
+  answerAtEnd(request, response, status, errorHeader(v4, message));
 }

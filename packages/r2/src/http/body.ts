@@ -11,33 +11,27 @@ export function bodyOf(request: IncomingMessage): AsyncIterable<Buffer> {
   return { [Symbol.asyncIterator]: () => request.iterator({ destroyOnReturn: false }) };
 }
 
-/** The whole of a body. Errors: `EntityTooLarge` for more than `limit` bytes. */
-export async function readWhole(body: AsyncIterable<Uint8Array>, limit: number): Promise<Buffer> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of body) {
-    size += chunk.byteLength;
-    if (size > limit) throw new R2Error("EntityTooLarge");
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
-}
-
-/** The first `bytes` of a body, and the rest of it. Errors: `IncompleteBody`. */
-export async function splitBody(body: AsyncIterable<Buffer>, bytes: number): Promise<{ head: Buffer; rest: AsyncIterable<Buffer> }> {
-  const iterator = body[Symbol.asyncIterator]();
+/** Takes the first `bytes` of a request's body; the rest of it can be read as if they had never been there. Errors: `IncompleteBody`. */
+export async function takeHead(request: IncomingMessage, bytes: number): Promise<Buffer> {
   let read: Buffer = Buffer.alloc(0);
   while (read.length < bytes) {
-    const { value, done } = await iterator.next();
-    if (done === true) throw new R2Error("IncompleteBody");
-    read = read.length === 0 ? value : Buffer.concat([read, value]);
+    const chunk = request.read() as Buffer | null;
+    if (chunk !== null) read = read.length === 0 ? chunk : Buffer.concat([read, chunk]);
+    else if (request.readableEnded || request.destroyed) throw new R2Error("IncompleteBody");
+    else await somethingHappens(request);
   }
-  const behind = read.subarray(bytes);
-  async function* rest(): AsyncGenerator<Buffer> {
-    if (behind.length > 0) yield behind;
-    for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) yield next.value;
-  }
-  return { head: read.subarray(0, bytes), rest: rest() };
+  if (read.length > bytes) request.unshift(read.subarray(bytes));
+  return read.subarray(0, bytes);
+}
+
+function somethingHappens(request: IncomingMessage): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      request.off("readable", done).off("end", done).off("close", done);
+      resolve();
+    };
+    request.on("readable", done).on("end", done).on("close", done);
+  });
 }
 
 /** Answers with bytes that are there. To a client that is still sending, the connection stays until that is read: else it would see a broken pipe. */
@@ -58,6 +52,15 @@ export function answer(
   };
   const timer = setTimeout(() => request.destroy(), LINGER_MS);
   request.once("end", end).once("close", end).resume();
+}
+
+/** As {@link answer}, when all that the client sends has come: workerd takes an answer before that for a connection that broke. */
+export function answerAtEnd(...[request, response, ...rest]: Parameters<typeof answer>): void {
+  const send = (): void => {
+    if (!response.destroyed) answer(request, response, ...rest);
+  };
+  if (request.complete) send();
+  else request.once("end", send).resume();
 }
 
 /** Sends a body behind what has been written. A client that goes away ends the reading; that is nobody's failure. */

@@ -19,7 +19,16 @@ export function decodeChunked(
 ): ChunkedBody {
   const trailers = new Map<string, string>();
   const chain = signing === undefined ? undefined : new SignatureChain(signing.claims, signing.secret);
-  return { body: decode(new Reader(source), chain, trailers), trailers };
+  return { body: decodeAndLetGo(new Reader(source), chain, trailers), trailers };
+}
+
+/** The source is let go of whatever happens: else what is left of it could not be thrown away, and the client would wait. */
+async function* decodeAndLetGo(reader: Reader, chain: SignatureChain | undefined, trailers: Map<string, string>): AsyncGenerator<Buffer> {
+  try {
+    yield* decode(reader, chain, trailers);
+  } finally {
+    await reader.letGo();
+  }
 }
 
 async function* decode(reader: Reader, chain: SignatureChain | undefined, trailers: Map<string, string>): AsyncGenerator<Buffer> {
@@ -89,6 +98,10 @@ class Reader {
 
   constructor(source: AsyncIterable<Buffer>) {
     this.#source = source[Symbol.asyncIterator]();
+  }
+
+  async letGo(): Promise<void> {
+    await this.#source.return?.();
   }
 
   /** At least one byte, at most `bytes`. */

@@ -185,6 +185,18 @@ describe("the S3 API, asked by AWS's client", () => {
     assert.equal((await read("k", { ResponseContentType: "text/other" })).ContentType, "text/other");
   });
 
+  test("a large body that is not wanted holds nobody up", { timeout: 30_000 }, async () => {
+    const bytes = randomBytes(20_000_000);
+    const body = () => Readable.from([bytes.subarray(0, 9_000_000), bytes.subarray(9_000_000)]);
+    const more = { ContentLength: bytes.length, IfMatch: '"x"' };
+    await put("unread", "kept");
+    assert.equal(await refused(put("unread", bytes, { IfMatch: '"x"' })), "412 PreconditionFailed");
+    assert.equal(await refused(put("unread", body(), more)), "412 PreconditionFailed");
+    assert.equal(await refused(put("unread", body(), { ...more, IfMatch: undefined, ContentMD5: "AAAA" })), "400 BadDigest");
+    assert.equal(await refused(put("x".repeat(2000), body(), { ContentLength: bytes.length })), "400 InvalidObjectName");
+    assert.equal((await read("unread")).text, "kept");
+  });
+
   test("lists of both versions", async () => {
     for (let n = 0; n < 12; n++) await put(`list/${n % 3}/${n}`, "x");
     const all: string[] = [];
