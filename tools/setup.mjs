@@ -24,7 +24,7 @@ const PROGRAMS = {
   ldd: "libc-bin",
 };
 
-/** What only tests need: a second OCI runtime, a FUSE file system, a program that makes any system call, and one that holds others up at theirs. */
+/** What only tests need: a second OCI runtime, a FUSE file system, another client of the registry, a program that makes any system call, and one that holds others up at theirs. */
 const TEST_PROGRAMS = {
   runc: "runc",
   bindfs: "bindfs",
@@ -32,6 +32,7 @@ const TEST_PROGRAMS = {
   s3fs: "s3fs",
   perl: "perl-base",
   strace: "strace",
+  podman: "podman",
   rootlesskit: "rootlesskit",
   newuidmap: "uidmap",
 };

@@ -41,8 +41,8 @@ async function assertRefusedApp(platform: Platform, app: AppDirectory, message: 
   assert.match(said, message);
   assert.equal(await served(platform), "first version\n");
   assert.deepEqual(await platform.instances(APP), before);
-  // wrangler uploads the Worker before it builds the image: what fails later leaves the new code with the old container, as it does elsewhere.
-  if (!said.includes("Building image")) assert.notEqual(await (await platform.fetch(APP, "/code")).text(), "second");
+  // wrangler uploads the Worker before it sees to the image: what fails later leaves the new code with the old container, as it does elsewhere.
+  if (!said.includes(`Uploaded ${APP}`)) assert.notEqual(await (await platform.fetch(APP, "/code")).text(), "second");
 }
 
 test("a Dockerfile that fails: the step is named, and its output is there", async (platform) => {
@@ -60,6 +60,19 @@ test("an image for another architecture: the registry names both, and what to do
   const answer = await pushArmImage(platform);
   assert.equal(answer.status, 422);
   assert.match(await answer.text(), /is for linux\/arm64, but containers run on linux\/amd64\. Rebuild it with/);
+});
+
+test("an image larger than the instance's disk: both sizes are named", async (platform) => {
+  const { registryHost, accountId, token } = platform.presence;
+  const authorization = `Basic ${Buffer.from(`v1:${token}`).toString("base64")}`;
+  const catalog = await fetch(`http://${registryHost}/v2/_catalog?tags=true`, { headers: { authorization } });
+  const [[repository, [tag]] = ["", []]] = Object.entries(
+    ((await catalog.json()) as { repositories: Record<string, string[]> }).repositories,
+  );
+  assert.ok(repository.startsWith(`${accountId}/`));
+  const image = `${registryHost}/${repository}:${tag}`;
+  const containers = [{ class_name: "Box", image, max_instances: 5, instance_type: { vcpu: 1, memory_mib: 3072, disk_mb: 1 } }];
+  await assertRefused(platform, { config: { containers } }, /\d+ MB[\s\S]*more than the instance's disk of 1 MB/);
 });
 
 test("a Dockerfile for another architecture: both are named, before anything is built", async (platform) => {

@@ -89,6 +89,13 @@ describe("containers applications", () => {
     const answer = await createApplication("large", `${script}-c`);
     harness.engine.imageBytes = 1e6;
     assert.match(errorOf(answer).details.image ?? "", /3000 MB unpacked, more than the instance's disk of 2000 MB/);
+
+    const prepared = harness.engine.prepared.length;
+    harness.registry.size = 2.5e9;
+    const compressed = await createApplication("large", `${script}-c`);
+    harness.registry.size = 1;
+    assert.match(errorOf(compressed).details.image ?? "", /2500 MB compressed, more than the instance's disk of 2000 MB/);
+    assert.equal(harness.engine.prepared.length, prepared, "it is not unpacked");
   });
 
   test("an image in another registry: what its tag names now is what runs, and refusals have the API's names", async () => {

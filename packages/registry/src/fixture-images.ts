@@ -1,7 +1,7 @@
 // Images in OCI layouts, and the programs that push and pull them, for the tests of this package.
 import { execFile } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
@@ -29,6 +29,29 @@ export async function program(name: string, args: readonly string[]): Promise<Ra
 /** `skopeo --insecure-policy …` */
 export function skopeo(...args: string[]): Promise<Ran> {
   return program("skopeo", ["--insecure-policy", ...args]);
+}
+
+/** A certificate for localhost that nobody trusts. */
+export async function certificate(directory: string): Promise<{ key: Buffer; cert: Buffer }> {
+  const key = join(directory, "key.pem");
+  const cert = join(directory, "cert.pem");
+  const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"];
+  const { code, output } = await program("openssl", [
+    "req",
+    "-x509",
+    ...curve,
+    "-nodes",
+    "-subj",
+    "/CN=localhost",
+    "-days",
+    "2",
+    "-keyout",
+    key,
+    "-out",
+    cert,
+  ]);
+  if (code !== 0) throw new Error(output);
+  return { key: await readFile(key), cert: await readFile(cert) };
 }
 
 export interface LayoutImage {

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { layerWith, program, skopeo, writeLayout } from "./fixture-images.js";
+import { certificate, layerWith, skopeo, writeLayout } from "./fixture-images.js";
 import { ACCOUNT, PASSWORD, startRegistry, type TestRegistry } from "./fixture-registry.js";
 
 const DESTINATION = ["--dest-tls-verify=false", "--dest-creds", `v1:${PASSWORD}`];
@@ -94,30 +94,6 @@ test("a wrong password is refused, and the client says so", async () => {
   assert.match(refused.output, /unauthorized/);
 });
 
-test("buildah builds from scratch, pushes and pulls", async () => {
-  await using directory = await temporaryDirectory();
-  await using on = await startRegistry();
-  await writeFile(join(directory.path, "Dockerfile"), 'FROM scratch\nCOPY hello /hello\nCMD ["/hello"]\n');
-  await writeFile(join(directory.path, "hello"), "hello");
-  const buildah = (...args: string[]) =>
-    program("buildah", [
-      "--root",
-      join(directory.path, "root"),
-      "--runroot",
-      join(directory.path, "run"),
-      "--storage-driver",
-      "vfs",
-      ...args,
-    ]);
-  const image = ref(on, "built:v1").slice("docker://".length);
-  const remote = ["--tls-verify=false", "--creds", `v1:${PASSWORD}`];
-
-  succeeded(await buildah("bud", "--isolation", "chroot", "-t", image, directory.path));
-  succeeded(await buildah("push", ...remote, image));
-  succeeded(await buildah("rmi", "--all", "--force"));
-  succeeded(await buildah("pull", ...remote, image));
-});
-
 function ref(on: TestRegistry, name: string): string {
   return `docker://127.0.0.1:${on.port}/${ACCOUNT}/${name}`;
 }
@@ -125,16 +101,6 @@ function ref(on: TestRegistry, name: string): string {
 function succeeded({ code, output }: { code: number; output: string }): string {
   assert.equal(code, 0, output);
   return output;
-}
-
-async function certificate(directory: string): Promise<{ key: Buffer; cert: Buffer }> {
-  const key = join(directory, "key.pem");
-  const cert = join(directory, "cert.pem");
-  const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"];
-  succeeded(
-    await program("openssl", ["req", "-x509", ...curve, "-nodes", "-subj", "/CN=localhost", "-days", "2", "-keyout", key, "-out", cert]),
-  );
-  return { key: await readFile(key), cert: await readFile(cert) };
 }
 
 async function temporaryDirectory(): Promise<{ path: string } & AsyncDisposable> {

@@ -3,6 +3,7 @@ import type { z } from "zod";
 import { API_CODE, ApiError } from "./errors.js";
 
 const JSON_LIMIT = 4 * 1024 * 1024;
+const DEEPEST_JSON = 200;
 
 /** How much of a body that is too large is read on, so that the client gets to see the answer instead of a closed connection. */
 const DRAIN_FACTOR = 4;
@@ -43,11 +44,30 @@ export async function readJson<T>(request: Request, schema: z.ZodType<T>): Promi
 
 /** Errors: `INVALID_INPUT`. `what` starts the sentence. */
 export function parseJson(text: string, what: string): unknown {
+  // What reads and writes JSON goes into itself for each level, and would run out of stack.
+  if (nestsDeeperThan(text, DEEPEST_JSON))
+    throw new LongshoreError("INVALID_INPUT", `${what} is nested deeper than ${DEEPEST_JSON} levels.`);
   try {
     return JSON.parse(text);
   } catch (error) {
     throw new LongshoreError("INVALID_INPUT", `${what} is not JSON.`, { cause: error });
   }
+}
+
+/** True when more brackets are open somewhere, those in strings left out, than `limit`. */
+function nestsDeeperThan(text: string, limit: number): boolean {
+  let depth = 0;
+  let inString = false;
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at];
+    if (inString && character === "\\") at++;
+    else if (character === '"') inString = !inString;
+    else if (inString) continue;
+    else if (character === "[" || character === "{") depth++;
+    else if (character === "]" || character === "}") depth--;
+    if (depth > limit) return true;
+  }
+  return false;
 }
 
 /** `value` in the shape of `schema`. Errors: `INVALID_INPUT` that names each field. */

@@ -48,6 +48,7 @@ export class ImageCheck {
         },
       );
     }
+    assertFits(configuration, found.size, "compressed");
     return `${reference.repository}@${found.digest}`;
   }
 

@@ -43,12 +43,14 @@ export class Harness implements AsyncDisposable {
   readonly directory: string;
   #objects: R2Storage | undefined;
   readonly secretsKey = randomBytes(32);
+  #bucket: DirectoryBucket;
   #control: Control;
   #url = "";
   #close: () => Promise<void> = async () => undefined;
 
   private constructor(directory: string, bucket: DirectoryBucket) {
     this.directory = directory;
+    this.#bucket = bucket;
     this.#control = createControl(this.#options(bucket));
     this.registry.add(`${ACCOUNT}/app:one`, digestOf("a"));
     this.registry.add(`${ACCOUNT}/app:two`, digestOf("b"));
@@ -78,13 +80,22 @@ export class Harness implements AsyncDisposable {
   /** The process is gone and another one starts on the same bucket, key, engine and workers. */
   async restart(): Promise<void> {
     await this.#control[Symbol.asyncDispose]();
-    this.#control = createControl(this.#options(await DirectoryBucket.open(join(this.directory, "bucket"))));
+    this.#bucket = await DirectoryBucket.open(join(this.directory, "bucket"));
+    this.#control = createControl(this.#options(this.#bucket));
   }
 
   /** Every route of the API. */
   async routes(): Promise<{ method: string; path: string }[]> {
-    const services = wireServices(this.#options(await DirectoryBucket.open(join(this.directory, "bucket"))));
+    const services = wireServices(this.#options(this.#bucket));
     return createApp(services).routes;
+  }
+
+  /** All that requests can change, as texts that differ when it does. */
+  async state(): Promise<string[]> {
+    const objects: string[] = [];
+    for await (const { key, etag } of this.#bucket.list("")) objects.push(`${key} ${etag}`);
+    const running = [...this.workers.running].map(([script, { version }]) => `${script} runs ${version.id}`);
+    return [...objects, ...running, ...this.keyValues.state(), `${this.databases.statements.length} statements`];
   }
 
   /** A request to the API; `path` is relative to the account unless it begins with a slash. */

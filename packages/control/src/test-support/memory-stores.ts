@@ -24,6 +24,11 @@ export class MemoryKeyValues implements KeyValues {
     this.#spaces.delete(namespace);
   }
 
+  /** Every pair, as a text. */
+  state(): string[] {
+    return [...this.#spaces].flatMap(([id, pairs]) => [...pairs].map(([key, { value, metadata }]) => `${id} ${key} ${value} ${metadata}`));
+  }
+
   #space(id: string): Map<string, { value: Uint8Array; metadata?: string }> {
     const space = this.#spaces.get(id) ?? new Map();
     this.#spaces.set(id, space);

@@ -174,6 +174,8 @@ export class RecordingTraffic implements TrafficGate {
 /** A registry that has the images that a test gives it, by `<account>/<name>:<tag>`. */
 export class FakeRegistry {
   readonly digests = new Map<string, string>();
+  /** Of every image, in bytes. */
+  size = 1;
 
   add(reference: string, digest: string): void {
     this.digests.set(reference, digest);
@@ -183,10 +185,10 @@ export class FakeRegistry {
     const at = reference.indexOf("@");
     if (at !== -1) {
       const digest = reference.slice(at + 1);
-      return [...this.digests.values()].includes(digest) ? { digest, size: 1 } : undefined;
+      return [...this.digests.values()].includes(digest) ? { digest, size: this.size } : undefined;
     }
     const digest = this.digests.get(reference);
-    return digest === undefined ? undefined : { digest, size: 1 };
+    return digest === undefined ? undefined : { digest, size: this.size };
   }
 }
 

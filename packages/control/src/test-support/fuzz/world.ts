@@ -1,0 +1,145 @@
+// An account with one of everything, and what was sent to make it: the fuzz tests' right paths and bodies.
+import { randomBytes } from "node:crypto";
+import { join } from "node:path";
+import { DirectoryBucket } from "@longshore/bucket";
+import { ApiTokens } from "../../state/api-tokens.js";
+import { ACCOUNT, containerForm, Harness, REGISTRY, scriptForm, TOKEN } from "../harness.js";
+
+export const FOREIGN_ACCOUNT = "ffffffffffffffffffffffffffffffff";
+/** What was given to keep secret: it may be in no answer at all. */
+export const SECRET = "marker-never-to-be-told";
+/** What the account holds, and nobody else may see. */
+export const HELD = "marker-of-this-account";
+
+/** A request that was right once: `path` is below the account. */
+interface Recorded {
+  readonly method: string;
+  readonly path: string;
+  readonly body: unknown;
+}
+
+export interface World extends AsyncDisposable {
+  readonly harness: Harness;
+  readonly recorded: readonly Recorded[];
+  /** Tokens by what they may do. */
+  readonly tokens: Readonly<Record<Caller, string | undefined>>;
+}
+
+export const CALLERS = ["owner", "reader", "narrow", "revoked", "foreign", "garbage", "nobody"] as const;
+export type Caller = (typeof CALLERS)[number];
+/** Those that are nobody of this account. */
+export const STRANGERS: readonly Caller[] = ["revoked", "foreign", "garbage", "nobody"];
+
+export async function createWorld(): Promise<World> {
+  const harness = await Harness.start();
+  const recorded: Recorded[] = [];
+  // biome-ignore lint/suspicious/noExplicitAny: results of many kinds
+  const call = async (method: string, path: string, body?: unknown): Promise<any> => {
+    recorded.push({ method, path, body });
+    const answer = await harness.call(method, path, body);
+    if (answer.success !== true) throw new Error(`${method} ${path}: ${JSON.stringify(answer)}`);
+    return answer.result;
+  };
+  await stores(call);
+  await worker(call);
+  await containers(call);
+  const token = async (scopes: string[]) => call("POST", "tokens", { name: "one", scopes, expires_on: null });
+  const reader = await token(["all:read"]);
+  const narrow = await token(["kv:write"]);
+  const revoked = await token(["all:write"]);
+  await call("DELETE", `tokens/${revoked.id}`);
+  await call("GET", `tokens/${reader.id}`);
+  const foreign = new ApiTokens({
+    bucket: await DirectoryBucket.open(join(harness.directory, "elsewhere")),
+    accountId: FOREIGN_ACCOUNT,
+    secretsKey: randomBytes(32),
+    ownerToken: "the owner of another account",
+  });
+  const tokens = {
+    owner: TOKEN,
+    reader: reader.value,
+    narrow: narrow.value,
+    revoked: revoked.value,
+    foreign: (await foreign.create("theirs", ["all:write"])).value,
+    garbage: "ls_garbage",
+    nobody: undefined,
+  };
+  return { harness, recorded, tokens, [Symbol.asyncDispose]: () => harness[Symbol.asyncDispose]() };
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: results of many kinds
+type Call = (method: string, path: string, body?: unknown) => Promise<any>;
+
+async function stores(call: Call): Promise<void> {
+  const { id: namespace } = await call("POST", "storage/kv/namespaces", { title: "pairs" });
+  const at = `storage/kv/namespaces/${namespace}`;
+  await call("PUT", `${at}/values/key`, HELD);
+  await call("PUT", `${at}/bulk`, [{ key: "b1", value: HELD, metadata: { a: 1 }, base64: false, expiration_ttl: 3600 }]);
+  await call("POST", `${at}/bulk/get`, { keys: ["key"] });
+  await call("GET", `${at}/keys?limit=10&prefix=k`);
+  await call("GET", `${at}/metadata/key`);
+  await call("PUT", at, { title: "more-pairs" });
+  await call("POST", `${at}/bulk/delete`, ["b1"]);
+  const { uuid } = await call("POST", "d1/database", { name: "db", primary_location_hint: "weur" });
+  await call("POST", `d1/database/${uuid}/query`, { sql: "SELECT ?", params: ["x"] });
+  await call("POST", `d1/database/${uuid}/raw`, { batch: [{ sql: "SELECT ?", params: ["x"] }] });
+  await call("POST", `d1/database/${uuid}/export`, { output_format: "polling", dump_options: { no_data: true } });
+  await call("POST", `d1/database/${uuid}/import`, { action: "init", etag: "0".repeat(32) });
+  await call("POST", "r2/buckets", { name: "objects", locationHint: "weur", storageClass: "Standard" });
+  await call("PUT", "r2/buckets/objects/objects/a%2Fb", HELD);
+  await call("GET", "r2/buckets/objects/objects?delimiter=/&prefix=a");
+  const { id: store } = await call("POST", "secrets_store/stores", { name: "main" });
+  const secrets = `secrets_store/stores/${store}/secrets`;
+  const [secret] = await call("POST", secrets, [{ name: "one", value: SECRET, scopes: ["workers"], comment: "c" }]);
+  await call("PATCH", `${secrets}/${secret.id}`, { value: SECRET, comment: "changed", scopes: ["workers"] });
+  await call("POST", `${secrets}/${secret.id}/duplicate`, { name: "two", scopes: ["workers"], comment: "" });
+}
+
+async function worker(call: Call): Promise<void> {
+  const bindings = [
+    { type: "plain_text", name: "TEXT", text: "text" },
+    { type: "json", name: "JSON", json: { a: 1 } },
+    { type: "secret_text", name: "SECRET", text: SECRET },
+  ];
+  await call("PUT", "workers/scripts/site", scriptForm({ bindings, observability: { enabled: true } }, `export default { /* ${HELD} */ }`));
+  const at = "workers/scripts/site";
+  await call("PUT", `${at}/secrets`, { name: "PASSWORD", text: SECRET, type: "secret_text" });
+  await call("PATCH", `${at}/secrets-bulk`, { secrets: { TOKEN: { name: "TOKEN", text: SECRET, type: "secret_text" } } });
+  await call("GET", `${at}/secrets/PASSWORD`);
+  await call("POST", `${at}/versions`, scriptForm({ bindings, annotations: { "workers/tag": "t" } }));
+  const [version] = (await call("GET", `${at}/versions`)).items;
+  await call("GET", `${at}/versions/${version.id}`);
+  await call("POST", `${at}/deployments`, { strategy: "percentage", versions: [{ version_id: version.id, percentage: 100 }] });
+  const [deployment] = (await call("GET", `${at}/deployments`)).deployments;
+  await call("GET", `${at}/deployments/${deployment.id}`);
+  await call("PUT", `${at}/schedules`, [{ cron: "0 1 * * *" }]);
+  await call("POST", `${at}/subdomain`, { enabled: true, previews_enabled: false });
+  await call("PATCH", `${at}/script-settings`, { logpush: false, observability: { enabled: true } });
+  await call("POST", `${at}/assets-upload-session`, { manifest: { "/index.html": { hash: "0".repeat(32), size: 5 } } });
+  const { id: tail } = await call("POST", `${at}/tails`, { filters: [{ outcome: ["ok"] }] });
+  await call("DELETE", `${at}/tails/${tail}`);
+}
+
+async function containers(call: Call): Promise<void> {
+  await call("PUT", "workers/scripts/boxes", containerForm());
+  const [namespace] = await call("GET", "workers/durable_objects/namespaces");
+  const configuration = { image: `${REGISTRY}/${ACCOUNT}/app:one`, instance_type: "dev" };
+  const { id } = await call("POST", "containers/applications", {
+    name: "box",
+    scheduling_policy: "default",
+    instances: 0,
+    max_instances: 3,
+    configuration,
+    durable_objects: { namespace_id: namespace.id },
+  });
+  await call("PATCH", `containers/applications/${id}`, { max_instances: 5, rollout_active_grace_period: 60 });
+  const rollout = await call("POST", `containers/applications/${id}/rollouts`, {
+    description: "next",
+    strategy: "rolling",
+    kind: "full_manual",
+    steps: [{ step_size: { percentage: 50 } }, { step_size: { percentage: 100 } }],
+    target_configuration: { ...configuration, image: `${REGISTRY}/${ACCOUNT}/app:two` },
+  });
+  await call("POST", `containers/applications/${id}/rollouts/${rollout.id}`, { action: "revert" });
+  await call("POST", `containers/registries/${REGISTRY}/credentials`, { permissions: ["push", "pull"], expiration_minutes: 5 });
+}
