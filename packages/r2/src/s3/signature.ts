@@ -79,7 +79,7 @@ function signed(headers: string | null | undefined, signature: string | null | u
 }
 
 /** Errors: `SignatureDoesNotMatch`, `RequestTimeTooSkewed`, `AccessDenied` for a URL whose time is over. `now` in milliseconds since 1970. */
-export function verify(claims: Claims, request: IncomingMessage, { path, query }: Target, secret: string, now: number): void {
+export function verify(claims: Claims, request: SignedParts, target: Target, secret: string, now: number): void {
   const signedAt = parseAmzDate(claims.timestamp);
   if (claims.expires === undefined) {
     if (Math.abs(now - signedAt) > SKEW_MS) throw new R2Error("RequestTimeTooSkewed");
@@ -87,6 +87,15 @@ export function verify(claims: Claims, request: IncomingMessage, { path, query }
     if (signedAt - now > SKEW_MS) throw new R2Error("RequestTimeTooSkewed");
     if (now > signedAt + claims.expires * 1000) throw new R2Error("AccessDenied", "Request has expired");
   }
+  const expected = signatureOf(claims, request, target, secret);
+  if (!sameText(expected, claims.signature) || !claims.scope.startsWith(claims.timestamp.slice(0, 8)))
+    throw new R2Error("SignatureDoesNotMatch");
+}
+
+type SignedParts = Pick<IncomingMessage, "method" | "rawHeaders">;
+
+/** The signature that a request should have. */
+export function signatureOf(claims: Claims, request: SignedParts, { path, query }: Target, secret: string): string {
   const canonical = [
     request.method,
     canonicalPath(path),
@@ -96,9 +105,7 @@ export function verify(claims: Claims, request: IncomingMessage, { path, query }
     claims.signedHeaders.join(";"),
     claims.payload,
   ].join("\n");
-  const expected = signText(secret, claims, [ALGORITHM, claims.timestamp, claims.scope, sha256(canonical)].join("\n"));
-  if (!sameText(expected, claims.signature) || !claims.scope.startsWith(claims.timestamp.slice(0, 8)))
-    throw new R2Error("SignatureDoesNotMatch");
+  return signText(secret, claims, [ALGORITHM, claims.timestamp, claims.scope, sha256(canonical)].join("\n"));
 }
 
 /** The signature of a text by the key that is made of the secret for a request's day, region and service. */
@@ -150,7 +157,7 @@ function order(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-function canonicalHeader(request: IncomingMessage, name: string): string {
+function canonicalHeader(request: SignedParts, name: string): string {
   const values: string[] = [];
   for (let at = 0; at < request.rawHeaders.length; at += 2) {
     if (request.rawHeaders[at]?.toLowerCase() === name) values.push((request.rawHeaders[at + 1] ?? "").trim().replace(/\s+/g, " "));
