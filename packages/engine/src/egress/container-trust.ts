@@ -48,11 +48,14 @@ export function installCertificate(rootDirectory: string, authority: Authority, 
   return trustVariables(bundles[0]);
 }
 
-/** Node.js adds a file to its own authorities. The others take one file in place of theirs: only the image's whole bundle will do. */
+/**
+ * Node.js adds a file to its own authorities. The others take one file in place of theirs: only the image's whole bundle will do. AWS_CA_BUNDLE is not
+ * among them: clients in Go, which use the image's store anyway, fail when it is set (rclone), and those in Python take the one for requests.
+ */
 function trustVariables(bundle: string | undefined): TrustVariables {
   const additive = { NODE_EXTRA_CA_CERTS: CERTIFICATE_PATH };
   if (bundle === undefined) return additive;
-  return { ...additive, REQUESTS_CA_BUNDLE: bundle, AWS_CA_BUNDLE: bundle, DENO_TLS_CA_STORE: "mozilla,system" };
+  return { ...additive, REQUESTS_CA_BUNDLE: bundle, DENO_TLS_CA_STORE: "mozilla,system" };
 }
 
 /** True when the bundle is there and holds the certificate now. */

@@ -40,6 +40,12 @@ export async function bucketLocation(exchange: Exchange): Promise<void> {
   sendXml(exchange, "LocationConstraint", { "#text": "auto" });
 }
 
+/** There are none: as of a bucket for which nobody has ever asked for them. */
+export async function bucketVersioning(exchange: Exchange): Promise<void> {
+  await recordOf(exchange);
+  sendXml(exchange, "VersioningConfiguration", {});
+}
+
 /** ListObjectsV2. */
 export async function listObjectsV2(exchange: Exchange): Promise<void> {
   const { query } = exchange;

@@ -5,6 +5,7 @@ import { answer } from "../http/body.js";
 import type { R2Storage } from "../storage.js";
 import {
   bucketLocation,
+  bucketVersioning,
   createBucket,
   deleteBucket,
   deleteObjects,
@@ -45,6 +46,7 @@ const ROUTES: readonly {
 }[] = [
   { method: "GET", of: "all", route: listBuckets },
   { method: "GET", of: "bucket", sub: "location", route: bucketLocation },
+  { method: "GET", of: "bucket", sub: "versioning", route: bucketVersioning },
   { method: "GET", of: "bucket", sub: "uploads", route: listUploads },
   { method: "GET", of: "bucket", sub: "list-type", route: listObjectsV2 },
   { method: "GET", of: "bucket", route: listObjectsV1 },
@@ -62,7 +64,7 @@ const ROUTES: readonly {
   { method: "DELETE", of: "object", sub: "uploadId", route: abortUpload },
   { method: "DELETE", of: "object", route: deleteObject },
 ];
-/** Parts of S3 that R2 has not, or that are not here: to take such a request for one of the object itself would be a disaster. */
+/** Parts of S3 that R2 has not, or that are not here: to take such a request for one of the object or bucket itself would be a disaster. */
 const NOT_SERVED = new Set(
   "accelerate acl analytics attributes cors encryption intelligent-tiering inventory legal-hold lifecycle logging metrics notification object-lock ownershipControls policy policyStatus publicAccessBlock replication requestPayment restore retention select tagging torrent versioning versions website".split(
     " ",
@@ -88,9 +90,9 @@ async function serve(options: S3Options, request: IncomingMessage, response: Ser
   verify(claims, request, target, access.secretAccessKey, (options.clock ?? Date.now)());
   const { bucket, key } = placeOf(request, target.path, options.hosts);
   const of = bucket === "" ? "all" : key === "" ? "bucket" : "object";
-  for (const name of query.keys())
-    if (NOT_SERVED.has(name)) throw new R2Error("NotImplemented", `S3's "${name}" is not served by Longshore.`);
   const found = ROUTES.find((each) => each.method === request.method && each.of === of && (each.sub === undefined || query.has(each.sub)));
+  const other = [...query.keys()].find((name) => NOT_SERVED.has(name) && name !== found?.sub);
+  if (other !== undefined) throw new R2Error("NotImplemented", `S3's "${other}" is not served by Longshore.`);
   if (found === undefined) throw new R2Error("MethodNotAllowed");
   const reads = request.method === "GET" || request.method === "HEAD";
   if (!(reads ? access.read : access.write)) {

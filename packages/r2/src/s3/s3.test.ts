@@ -12,9 +12,11 @@ import {
   CreateBucketCommand,
   CreateMultipartUploadCommand,
   DeleteBucketCommand,
+  DeleteBucketLifecycleCommand,
   DeleteObjectCommand,
   DeleteObjectsCommand,
   GetBucketLocationCommand,
+  GetBucketVersioningCommand,
   GetObjectCommand,
   GetObjectTaggingCommand,
   HeadBucketCommand,
@@ -24,6 +26,7 @@ import {
   ListObjectsCommand,
   ListObjectsV2Command,
   ListPartsCommand,
+  PutBucketVersioningCommand,
   PutObjectCommand,
   S3Client,
   type S3ClientConfig,
@@ -89,6 +92,10 @@ describe("the S3 API, asked by AWS's client", () => {
     assert.ok(Math.abs((Buckets?.[0]?.CreationDate?.getTime() ?? 0) - Date.now()) < 60_000);
     await s3.send(new HeadBucketCommand({ Bucket: "second" }));
     assert.equal((await s3.send(new GetBucketLocationCommand({ Bucket: "second" }))).LocationConstraint, "auto");
+    assert.equal((await s3.send(new GetBucketVersioningCommand({ Bucket: "second" }))).Status, undefined);
+    const versioning = { Bucket: "second", VersioningConfiguration: { Status: "Enabled" as const } };
+    assert.equal(await refused(s3.send(new PutBucketVersioningCommand(versioning))), "501 NotImplemented");
+    assert.equal(await refused(s3.send(new DeleteBucketLifecycleCommand({ Bucket: "second" }))), "501 NotImplemented");
     await s3.send(new DeleteBucketCommand({ Bucket: "second" }));
     assert.equal(await refused(s3.send(new HeadBucketCommand({ Bucket: "second" }))), "404 NotFound");
     assert.equal(await refused(s3.send(new GetObjectCommand({ Bucket: "second", Key: "k" }))), "404 NoSuchBucket");
