@@ -24,7 +24,10 @@ const PROGRAMS = {
   ldd: "libc-bin",
 };
 
-/** What only tests need: a second OCI runtime, a FUSE file system, another client of the registry, a program that makes any system call, and one that holds others up at theirs. */
+/**
+ * What only tests need: a second OCI runtime, a FUSE file system, another client of the registry, a program that makes any system call, one that holds
+ * others up at theirs, another client of HTTP/2, and a certificate authority.
+ */
 const TEST_PROGRAMS = {
   runc: "runc",
   bindfs: "bindfs",
@@ -35,6 +38,8 @@ const TEST_PROGRAMS = {
   podman: "podman",
   rootlesskit: "rootlesskit",
   newuidmap: "uidmap",
+  h2load: "nghttp2-client",
+  pebble: "pebble",
 };
 
 /** What only `npm run test:vm` needs. */

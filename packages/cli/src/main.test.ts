@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -67,4 +67,32 @@ test("doctor looks at this machine, and says how to get what is missing", async 
   assert.equal(code, checks.every((check) => check.ok || !check.required) ? 0 : 1);
   assert.ok(checks.some(({ name }) => name === "conmon") && checks.some(({ name }) => name === "cgroups"));
   for (const check of checks) assert.ok(check.ok || check.fix !== "", `${check.name} has no fix`);
+});
+
+test("doctor says what a configuration's certificates lack", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "longshore-cli-"));
+  try {
+    const config = join(directory, "config.json");
+    await writeFile(join(directory, "a.key"), "no key");
+    await writeFile(join(directory, "a.crt"), "no certificate");
+    await writeFile(config, JSON.stringify({ tlsCertificates: directory, acme: "letsencrypt" }));
+    const { out } = await longshore("doctor", "--config", config);
+    assert.match(out, /note {5} certificate .*a\.crt: The certificate .* cannot be used: .*Put a certificate and the key/);
+    assert.match(
+      out,
+      /note {5} certificates by ACME: the authority asks on port 80, and the edge is at 127\.0\.0\.1:8080\. Have port 80 lead there/,
+    );
+    const lone = await longshore("up", "--tls-cert", "a.crt");
+    assert.equal(lone.code, 2);
+    assert.match(lone.err, /a certificate and its key are named together[\s\S]*tlsKey/);
+    for (const [flag, value, name] of [
+      ["--rate-limits", "a.example=fast", /rateLimits/],
+      ["--acme", "http://ca.example/dir", /acme/],
+      ["--max-body", "-1", /maxBody/],
+    ] as const) {
+      assert.match((await longshore("up", flag, value)).err, name);
+    }
+  } finally {
+    await rm(directory, { recursive: true });
+  }
 });

@@ -4,6 +4,7 @@ import type { Command, Output } from "./command.js";
 import { backupCommand } from "./commands/backup.js";
 import { devCommand } from "./commands/dev.js";
 import { doctorCommand } from "./commands/doctor.js";
+import { domainsCommand } from "./commands/domains.js";
 import { downCommand } from "./commands/down.js";
 import { envCommand } from "./commands/env.js";
 import { imageCommand } from "./commands/image.js";
@@ -22,6 +23,7 @@ const COMMANDS: readonly Command[] = [
   devCommand,
   statusCommand,
   rolloutCommand,
+  domainsCommand,
   logsCommand,
   doctorCommand,
   imageCommand,

@@ -1,3 +1,4 @@
+export { isHostName, type Publish, type PublishedScript, parseRoutePattern, type RoutePattern } from "./addresses.js";
 export type { Bucket, BucketObject, ByteRange, ListPosition, ObjectInfo, PutOptions } from "./bucket.js";
 export {
   type ContainerClass,
@@ -54,4 +55,13 @@ export type {
   WorkerModule,
   WorkerVersion,
 } from "./worker-version.js";
-export type { ReadAccountSecret, TrafficGate, TrafficHold, WorkerHost, WorkerTarget, WorkerUpstream } from "./workers.js";
+export {
+  CF_HEADER,
+  PROTOCOL_HEADER,
+  type ReadAccountSecret,
+  type TrafficGate,
+  type TrafficHold,
+  type WorkerHost,
+  type WorkerTarget,
+  type WorkerUpstream,
+} from "./workers.js";

@@ -56,3 +56,9 @@ export interface TrafficHold extends AsyncDisposable {
   /** Ends what is still under way: its time is up. */
   cut(): void;
 }
+
+/** Request header that says whether a request came by http or https: `request.url` follows it. Set by whom {@link CF_HEADER} is. */
+export const PROTOCOL_HEADER = "Longshore-Proto";
+
+/** Request header in which `request.cf` travels to a Worker's process, as JSON. The edge and Workers that call each other set it; no client can. */
+export const CF_HEADER = "Longshore-Cf";

@@ -43,7 +43,7 @@ describe("the API", () => {
   });
 
   test("every missing script is 10007", async () => {
-    for (const path of ["/deployments", "/versions", "/settings", "/secrets", "/subdomain", "/schedules", "/references"]) {
+    for (const path of ["/deployments", "/versions", "/settings", "/secrets", "/subdomain", "/schedules", "/routes", "/references"]) {
       const answer = await harness.call("GET", `workers/scripts/missing${path}`);
       assert.deepEqual([answer.status, answer.errors[0]?.code], [404, 10_007], path);
     }
@@ -138,7 +138,7 @@ describe("the API", () => {
     assert.deepEqual([answer.status, answer.errors[0]?.code], [413, 10_027]);
   });
 
-  test("triggers: none is fine, some are not served", async () => {
+  test("cron triggers: none, and some", async () => {
     assert.deepEqual((await harness.call("PUT", "workers/scripts/first/schedules", [])).result, { schedules: [] });
     const { result } = await harness.call("PUT", "workers/scripts/first/schedules", [{ cron: "* * * * *" }, { cron: "0 1 * * *" }]);
     assert.deepEqual(
@@ -148,9 +148,6 @@ describe("the API", () => {
     assert.deepEqual(harness.workers.running.get("first")?.crons, ["* * * * *", "0 1 * * *"]);
     assert.deepEqual((await harness.call("GET", "workers/scripts/first/schedules")).result, result);
     assert.deepEqual((await harness.call("PUT", "workers/scripts/first/schedules", [])).result, { schedules: [] });
-    assert.equal((await harness.call("PUT", "workers/scripts/first/routes", [{ pattern: "a/*" }])).status, 422);
-    assert.equal((await harness.call("PUT", "workers/scripts/first/domains/records", { origins: [{ hostname: "a" }] })).status, 422);
-    assert.equal((await harness.call("POST", "workers/scripts/first/domains/changeset?replace_state=true", [])).status, 200);
   });
 
   test("registry credentials", async () => {
@@ -191,6 +188,9 @@ describe("the API", () => {
       ["PUT", "workers/scripts/first/secrets"],
       ["PATCH", "workers/scripts/first/secrets-bulk"],
       ["POST", "workers/scripts/first/subdomain"],
+      ["PUT", "workers/scripts/first/routes"],
+      ["PUT", "workers/scripts/first/domains/records"],
+      ["POST", "workers/scripts/first/domains/changeset"],
       ["PATCH", "workers/workers/first"],
       ["PUT", "workers/scripts/first/schedules"],
       ["POST", "containers/applications"],

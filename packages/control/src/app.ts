@@ -3,6 +3,7 @@ import { type Context, Hono } from "hono";
 import { authenticated } from "./api/access.js";
 import { containersFailure, failure } from "./api/envelope.js";
 import type { Log } from "./options.js";
+import { accountAddresses, scriptAddresses, zones } from "./routes/addresses.js";
 import { analytics } from "./routes/analytics.js";
 import { assetFiles, assetSessions } from "./routes/assets.js";
 import { containers } from "./routes/containers/index.js";
@@ -38,6 +39,7 @@ export function createApp(services: Services): Hono {
   app.use(`${BASE}/*`, authenticated(services.options, BASE));
   app.route(BASE, identity(services));
   app.route(BASE, analytics(services));
+  app.route(BASE, zones(services));
   const account = new Hono();
   for (const routes of [
     scripts,
@@ -49,6 +51,8 @@ export function createApp(services: Services): Hono {
     secrets,
     subdomain,
     triggers,
+    scriptAddresses,
+    accountAddresses,
     tails,
     durableObjects,
     kvNamespaces,

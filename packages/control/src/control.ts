@@ -1,18 +1,11 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
-import type { ReadAccountSecret } from "@longshore/contract";
+import type { PublishedScript, ReadAccountSecret } from "@longshore/contract";
 import { createApp } from "./app.js";
 import { type ImageDigests, imageDigests } from "./model/image-digests.js";
 import type { ControlOptions } from "./options.js";
 import { resume } from "./services/resume.js";
 import { wireServices } from "./services/services.js";
-
-/** What the edge knows of a script. */
-export interface PublishedScript {
-  readonly name: string;
-  /** False when its owner has switched the Worker's own host name off (`workers_dev: false`). */
-  readonly enabled: boolean;
-}
 
 /** The control plane. */
 export interface Control extends AsyncDisposable {
@@ -39,7 +32,7 @@ export function createControl(options: ControlOptions): Control {
     upgrade: (request, socket, head) => services.tails.upgrade(request, socket, head),
     resume: (signal) => resume(services, signal),
     readSecret: (storeId, name) => services.secretStores.read(storeId, name, "workers"),
-    scripts: async () => (await services.store.liveHeads()).map((head) => ({ name: head.name, enabled: head.subdomain.enabled })),
+    scripts: () => services.addresses.published(),
     images: async () => imageDigests(await services.store.applications.all()),
     [Symbol.asyncDispose]: () => {
       services.tails[Symbol.dispose]();

@@ -5,6 +5,7 @@ import type {
   Engine,
   KeyValues,
   ObjectStorage,
+  Publish,
   Scope,
   TraceSource,
   TrafficGate,
@@ -84,6 +85,8 @@ export interface ControlOptions {
   readonly databases: Databases;
   readonly objects: ObjectStorage;
   readonly traffic: TrafficGate;
+  /** Is told where scripts are served, from `resume` on. */
+  readonly publish: Publish;
   readonly log: Log;
   readonly clock?: Clock;
   readonly place?: Place;

@@ -230,7 +230,7 @@ test("a whole URL as target, HTTP/1.0, and an upgrade nobody speaks are served a
 });
 
 test("a body that stops coming is given up", async () => {
-  await using slow = await testPlatform({ uploadIdleMs: 50 });
+  await using slow = await testPlatform({ limits: { idleMs: 50 } });
   await slow.deploy("app", CODE);
   const socket = connect(slow.port, "127.0.0.1");
   socket.write("POST /echo HTTP/1.1\r\nHost: app.localhost\r\nContent-Length: 10\r\n\r\nhalf");

@@ -1,8 +1,8 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
 import type { WorkerUpstream } from "@longshore/contract";
 import type { Lane } from "./lane.js";
-import { heldTooLong, invalidRequest, lostProcess, type Page, unavailable, unknownHost, uploadStalled } from "./pages.js";
-import { UploadStalled } from "./request-body.js";
+import { heldTooLong, invalidRequest, lostProcess, type Page, unavailable, unknownHost } from "./pages.js";
+import { ClientFault } from "./request-body.js";
+import type { ClientResponse } from "./response.js";
 
 /** How one try to pass a request on ended. `failed`: no byte of an answer came; `sent`: the request may have reached the Worker. */
 export type Outcome = { readonly kind: "done" } | { readonly kind: "failed"; readonly error: Error; readonly sent: boolean };
@@ -11,12 +11,13 @@ export const DONE: Outcome = { kind: "done" };
 
 /** One request between its client and its script. */
 export interface Exchange {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
+  readonly response: ClientResponse;
   readonly lane: Lane;
   readonly host: string;
   /** Doing it twice is the same as doing it once, and it has no body that is gone once sent. */
   readonly repeatable: boolean;
+  /** True while the client still has some of its body to send. */
+  readonly uploading: () => boolean;
   /** Passes the request to the workerd at this socket, once. */
   attempt(socketPath: string): Promise<Outcome>;
 }
@@ -28,6 +29,13 @@ export interface ExchangeOptions {
   readonly holdDeadlineMs: number;
 }
 
+/** How undici and Node.js refuse to write a request that could be read as another one. */
+const INVALID: ReadonlySet<string> = new Set([
+  "UND_ERR_INVALID_ARG",
+  "ERR_INVALID_CHAR",
+  "ERR_UNESCAPED_CHARACTERS",
+  "ERR_INVALID_HTTP_TOKEN",
+]);
 /** A full backlog has no event that says it is not any more, so it is tried again after this many milliseconds. */
 const FULL_BACKLOG_MS = 20;
 
@@ -57,14 +65,14 @@ export async function conduct(exchange: Exchange, { upstream, domain, holdDeadli
     if ("unavailable" in way) return unavailable(way.unavailable);
 
     const { generation } = lane;
-    const leave = lane.enter(() => response.headersSent || !exchange.request.complete);
+    const leave = lane.enter(() => response.headersSent || exchange.uploading());
     const outcome = await exchange.attempt(way.socketPath).finally(leave);
     if (outcome.kind === "done") return undefined;
 
     const { error, sent } = outcome;
-    if (error instanceof UploadStalled) return uploadStalled;
+    if (error instanceof ClientFault) return error.page;
     const code = codeOf(error);
-    if (code === "UND_ERR_INVALID_ARG") return invalidRequest;
+    if (code !== undefined && INVALID.has(code)) return invalidRequest;
     if (sent) {
       if (!exchange.repeatable || sentBefore) return lostPage(exchange, upstream);
       sentBefore = true;

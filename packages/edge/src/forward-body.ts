@@ -1,8 +1,9 @@
-import { request as httpRequest, type IncomingMessage, type ServerResponse } from "node:http";
+import { type ClientRequest, request as httpRequest, type IncomingMessage } from "node:http";
 import { DONE, type Outcome } from "./exchange.js";
 import type { ForwardedRequest } from "./forward.js";
 import { responseHeaders } from "./headers.js";
 import type { RequestBody } from "./request-body.js";
+import type { ClientResponse } from "./response.js";
 import { connectUpstream } from "./upstream-socket.js";
 
 /**
@@ -13,7 +14,7 @@ export function forwardBody(
   socketPath: string,
   request: ForwardedRequest,
   body: RequestBody,
-  response: ServerResponse,
+  response: ClientResponse,
   signal: AbortSignal,
 ): Promise<Outcome> {
   return new Promise((resolve) => {
@@ -24,14 +25,14 @@ export function forwardBody(
     socket.once("connect", () => {
       connected = true;
     });
-    const outgoing = httpRequest({
-      method,
-      path,
-      headers: [...headers, ...framing, "Connection", "close"],
-      createConnection: () => socket,
-      setHost: false,
-      signal,
-    });
+    let outgoing: ClientRequest;
+    try {
+      const all = [...headers, ...framing, "Connection", "close"];
+      outgoing = httpRequest({ method, path, headers: all, createConnection: () => socket, setHost: false, signal });
+    } catch (error) {
+      socket.destroy();
+      return resolve({ kind: "failed", error: error as Error, sent: false });
+    }
     const onGone = () => outgoing.destroy();
     const settle = (outcome: Outcome) => {
       response.off("close", onGone);
@@ -52,7 +53,7 @@ export function forwardBody(
 }
 
 /** Streams an answer to the client. Resolves when workerd's side is done; an answer that breaks off is cut short for the client too. Never rejects. */
-export function relay(answer: IncomingMessage, response: ServerResponse, ray: string, more: readonly string[] = []): Promise<void> {
+export function relay(answer: IncomingMessage, response: ClientResponse, ray: string, more: readonly string[] = []): Promise<void> {
   return new Promise((resolve) => {
     const headers = responseHeaders(answer.rawHeaders, answer.headers.connection, ray);
     response.writeHead(answer.statusCode ?? 502, answer.statusMessage ?? "", [...headers, ...more]);

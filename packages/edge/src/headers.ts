@@ -1,3 +1,7 @@
+import { CF_HEADER, PROTOCOL_HEADER } from "@longshore/contract";
+import type { Asked } from "./ingress.js";
+import type { Address } from "./route.js";
+
 /** Headers that mean something only between two neighbours (RFC 9110, 7.6.1), and those that the edge answers itself. */
 const HOP_BY_HOP = new Set([
   "connection",
@@ -13,8 +17,11 @@ const HOP_BY_HOP = new Set([
   "upgrade",
 ]);
 
-/** Headers that say where a request came from. Only the edge knows, so a client's own are dropped. */
-const ORIGIN = new Set([
+/** Of a request also the headers that say where it came from are dropped: only the edge knows that. */
+const OF_REQUESTS = new Set([
+  ...HOP_BY_HOP,
+  CF_HEADER.toLowerCase(),
+  PROTOCOL_HEADER.toLowerCase(),
   "cdn-loop",
   "cf-connecting-ip",
   "cf-connecting-ipv6",
@@ -34,45 +41,57 @@ const ORIGIN = new Set([
   "x-real-ip",
 ]);
 
-/** What the edge knows of a request's origin. */
-export interface Origin {
-  readonly ip: string;
-  readonly protocol: "http" | "https";
-  readonly host: string;
-  readonly ray: string;
+/** The headers to send to workerd, as a flat list of names and values: the client's in their order and spelling, then the edge's own. */
+export function requestHeaders(
+  asked: Pick<Asked, "headers" | "connection" | "client" | "httpProtocol">,
+  address: Address,
+  ray: string,
+): string[] {
+  const headers = forwardable(asked.headers, asked.connection, OF_REQUESTS);
+  headers.push("X-Forwarded-Host", address.authority, ...asked.client.headers, "CF-Ray", ray, CF_HEADER, cfOf(asked));
+  return headers;
 }
 
-/** The headers to send to workerd, as a flat list of names and values: the client's in their order and spelling, then the edge's own. */
-export function requestHeaders(raw: readonly string[], connection: string | undefined, origin: Origin): string[] {
-  const headers = forwardable(raw, connection, ORIGIN);
-  headers.push("X-Forwarded-For", origin.ip, "X-Forwarded-Host", origin.host, "X-Forwarded-Proto", origin.protocol);
-  headers.push(
-    "X-Real-IP",
-    origin.ip,
-    "CF-Connecting-IP",
-    origin.ip,
-    "CF-Ray",
-    origin.ray,
-    "CF-Visitor",
-    `{"scheme":"${origin.protocol}"}`,
-  );
-  return headers;
+/** What is the same for all requests of a connection. */
+export function originHeaders(ip: string, protocol: "http" | "https"): readonly string[] {
+  const addresses = ["X-Forwarded-For", ip, "X-Real-IP", ip, "CF-Connecting-IP", ip];
+  return [...addresses, "X-Forwarded-Proto", protocol, "CF-Visitor", `{"scheme":"${protocol}"}`, PROTOCOL_HEADER, protocol];
+}
+
+/** What the Worker gets as `request.cf`: what is known, and nothing else. */
+function cfOf({ headers, client, httpProtocol }: Pick<Asked, "headers" | "client" | "httpProtocol">): string {
+  const accepted = headerOf(headers, "accept-encoding");
+  const encoding = accepted === undefined ? "" : `,"clientAcceptEncoding":${asciiJson(accepted)}`;
+  return `${client.cf},"httpProtocol":"${httpProtocol}"${encoding}}`;
+}
+
+/** JSON that may stand in a header. */
+export function asciiJson(value: unknown): string {
+  return JSON.stringify(value).replace(/[^\x20-\x7e]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
+function headerOf(headers: readonly string[], name: string): string | undefined {
+  for (let index = 0; index < headers.length; index += 2) {
+    const each = headers[index];
+    if (each?.length === name.length && each.toLowerCase() === name) return headers[index + 1];
+  }
+  return undefined;
 }
 
 /** The headers to send to the client. */
 export function responseHeaders(raw: readonly string[], connection: string | undefined, ray: string): string[] {
-  const headers = forwardable(raw, connection, undefined);
+  const headers = forwardable(raw, connection, HOP_BY_HOP);
   headers.push("CF-Ray", ray);
   return headers;
 }
 
-function forwardable(raw: readonly string[], connection: string | undefined, also: ReadonlySet<string> | undefined): string[] {
+function forwardable(raw: readonly string[], connection: string | undefined, dropped: ReadonlySet<string>): string[] {
   const named = connection === undefined || isPlain(connection) ? undefined : tokens(connection);
   const kept: string[] = [];
   for (let index = 0; index + 1 < raw.length; index += 2) {
     const name = raw[index] ?? "";
     const key = name.toLowerCase();
-    if (HOP_BY_HOP.has(key) || also?.has(key) === true || named?.has(key) === true) continue;
+    if (dropped.has(key) || named?.has(key) === true) continue;
     kept.push(name, raw[index + 1] ?? "");
   }
   return kept;

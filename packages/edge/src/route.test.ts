@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { requestHeaders, responseHeaders } from "./headers.js";
+import { originHeaders, requestHeaders, responseHeaders } from "./headers.js";
 import { readAddress, scriptOfHost } from "./route.js";
 
 test("an address comes from Host, or from a target that is a whole URL", () => {
@@ -39,37 +39,18 @@ test("one label before the domain is a script", () => {
 });
 
 test("headers between two neighbours stay there, repeated ones stay apart, and only the edge says where a request came from", () => {
-  const origin = { ip: "192.0.2.7", protocol: "https", host: "app.localhost", ray: "0-LSH" } as const;
-  const raw = [
-    "Host",
-    "app.localhost",
-    "X-A",
-    "1",
-    "Keep-Alive",
-    "5",
-    "x-a",
-    "2",
-    "Upgrade",
-    "h2c",
-    "X-Drop",
-    "x",
-    "CF-Connecting-IP",
-    "6.6.6.6",
+  const origin = originHeaders("192.0.2.7", "https");
+  const client = { ip: "192.0.2.7", protocol: "https", headers: origin, cf: '{"tlsVersion":"TLSv1.3"' } as const;
+  const address = { authority: "app.localhost", host: "app.localhost", path: "/" };
+  const headers = [
+    ...["Host", "app.localhost", "X-A", "1", "Keep-Alive", "5", "x-a", "2", "Upgrade", "h2c", "X-Drop", "x"],
+    ...["CF-Connecting-IP", "6.6.6.6", "longshore-cf", '{"country":"T1"}', "LONGSHORE-PROTO", "http", "Accept-Encoding", 'gzip "\u00fc"'],
   ];
-  assert.deepEqual(requestHeaders(raw, "Upgrade, x-drop", origin), [
-    ...["Host", "app.localhost", "X-A", "1", "x-a", "2", "X-Forwarded-For", "192.0.2.7", "X-Forwarded-Host", "app.localhost"],
-    ...[
-      "X-Forwarded-Proto",
-      "https",
-      "X-Real-IP",
-      "192.0.2.7",
-      "CF-Connecting-IP",
-      "192.0.2.7",
-      "CF-Ray",
-      "0-LSH",
-      "CF-Visitor",
-      '{"scheme":"https"}',
-    ],
+  assert.deepEqual(requestHeaders({ headers, connection: "Upgrade, x-drop", client, httpProtocol: "HTTP/2" }, address, "0-LSH"), [
+    ...["Host", "app.localhost", "X-A", "1", "x-a", "2", "Accept-Encoding", 'gzip "\u00fc"'],
+    ...["X-Forwarded-Host", "app.localhost", "X-Forwarded-For", "192.0.2.7", "X-Real-IP", "192.0.2.7", "CF-Connecting-IP", "192.0.2.7"],
+    ...["X-Forwarded-Proto", "https", "CF-Visitor", '{"scheme":"https"}', "Longshore-Proto", "https", "CF-Ray", "0-LSH"],
+    ...["Longshore-Cf", '{"tlsVersion":"TLSv1.3","httpProtocol":"HTTP/2","clientAcceptEncoding":"gzip \\"\\u00fc\\""}'],
   ]);
   assert.deepEqual(responseHeaders(["Set-Cookie", "a", "Connection", "close", "Set-Cookie", "b"], "close", "1-LSH"), [
     ...["Set-Cookie", "a", "Set-Cookie", "b", "CF-Ray", "1-LSH"],

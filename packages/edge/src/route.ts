@@ -23,9 +23,12 @@ export function readAddress(target: string, rawHeaders: readonly string[]): Addr
   if (!target.startsWith("/")) {
     if (!/^https?:\/\//i.test(target) || !URL.canParse(target)) return undefined;
     const url = new URL(target);
+    if (url.username !== "" || url.password !== "") return undefined;
     authority = url.host;
     path = url.pathname + url.search;
   }
+  // Nothing that could end a request's line; what is left of it is the Worker's business.
+  if (!/^[!-~\x80-\xff]+$/.test(path)) return undefined;
   if (authority === undefined || !/^[\w.-]+(:\d{1,5})?$|^\[[\da-f:.]+\](:\d{1,5})?$/i.test(authority)) return undefined;
   const host = authority
     .replace(/:\d{1,5}$/, "")

@@ -1,5 +1,4 @@
-import type { Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Server } from "node:net";
 import { isErrno, LongshoreError } from "@longshore/contract";
 
 /** Listens; returns the port. Errors: `CONFLICT` when it is taken, `FORBIDDEN` when it needs a permission. `flag` is how to choose another. */

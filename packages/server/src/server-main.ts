@@ -2,12 +2,13 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { DirectoryBucket } from "@longshore/bucket";
 import { ApiTokens, type Control, createControl } from "@longshore/control";
-import { createEdge } from "@longshore/edge";
+import type { CertificatePair } from "@longshore/edge/certificates";
 import { BucketImageSource, EngineClient, EngineDirectories } from "@longshore/engine";
 import { createRegistry, listenTlsAndPlain, type RegistryOptions } from "@longshore/registry";
 import { createWorkerHost } from "@longshore/workers";
 import { authorizeWith } from "./access.js";
 import { createApiServer } from "./api-server.js";
+import { openEdgeFront } from "./edge-front.js";
 import { EngineAbsence, untilEngineAnswers } from "./engine-absence.js";
 import { imageCatalogue } from "./image-catalogue.js";
 import type { InstallationIdentity } from "./installation/identity.js";
@@ -23,13 +24,10 @@ import { replacementGuard } from "./replacement-guard.js";
 import type { Settings } from "./settings.js";
 import { controlSettings } from "./settings.js";
 
-/** Longest time that a request waits while its application is replaced, before it is told so. */
-const HOLD_DEADLINE_MS = 30_000;
-
 runChild("server", wire);
 
 /** The composition root: the one place that knows all packages. Parts are made in the order in which they need each other. */
-async function wire({ settings, identity, runDirectory, again }: Start) {
+async function wire({ settings, identity, runDirectory, certificates = [], acmeCa, again }: Start) {
   const bucket = await DirectoryBucket.open(join(settings.data, "bucket"));
   const directories = new EngineDirectories(join(settings.data, "engine"), runDirectory);
   const engine = new EngineClient(directories.adminSocket, (tenant) => directories.tenantSocket(tenant));
@@ -51,12 +49,8 @@ async function wire({ settings, identity, runDirectory, again }: Start) {
     workerdPath: join(settings.data, "bin/workerd"),
     log: (message) => log.info(message),
   });
-  const edge = createEdge({
-    domain: settings.domain,
-    upstream: workers,
-    holdDeadlineMs: HOLD_DEADLINE_MS,
-    log: (message) => log.info(message),
-  });
+  const front = await openEdgeFront({ settings, upstream: workers, certificates, acmeCa });
+  const { edge } = front;
   guard.traffic = edge;
   const passwords = new RegistryPasswords(identity.registryKey);
   const stored = { bucket, authorize: authorizeWith(passwords, tokens), inUse: async () => (await later.value).images() };
@@ -79,6 +73,7 @@ async function wire({ settings, identity, runDirectory, again }: Start) {
     objects: r2.storage,
     traffic: edge,
     ...controlSettings(settings),
+    publish: front.publish,
     log,
     place: { country: settings.country, location: settings.location, region: settings.region },
   });
@@ -91,8 +86,7 @@ async function wire({ settings, identity, runDirectory, again }: Start) {
     await control.resume(ending.signal);
     await workers.retain((await control.scripts()).map(({ name }) => name));
     const apiPort = await listenOn(api, settings.listen, settings.apiPort, "API", "--api-port");
-    const edgePort = await listenOn(edge.server, settings.listen, settings.edgePort, "edge", "--edge-port");
-    return { apiPort, edgePort, registryPort: registryListener.port };
+    return { apiPort, registryPort: registryListener.port, ...(await front.listen()) };
   };
   const facts = await serve().catch(async (error: unknown) => {
     if (!again) await workers.close();
@@ -101,9 +95,10 @@ async function wire({ settings, identity, runDirectory, again }: Start) {
   return {
     facts,
     engineAway: (away: boolean) => absence.set(away),
+    setCertificates: (changed: readonly CertificatePair[]) => front.setCertificates(changed),
     async stop() {
       ending.abort();
-      await edge[Symbol.asyncDispose]();
+      await front[Symbol.asyncDispose]();
       api.close();
       api.closeAllConnections();
       await registryListener.close();

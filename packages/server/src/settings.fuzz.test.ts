@@ -24,6 +24,13 @@ const names = [
   "resolvers",
   "uid",
   "registries",
+  "tlsPort",
+  "tlsKey",
+  "acme",
+  "acmeEmail",
+  "http",
+  "maxBody",
+  "rateLimits",
 ];
 const value = fc.oneof(
   fc.jsonValue({ maxDepth: 3 }),

@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
-import { isAbsolute, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { ACCOUNT_LIMITS, type AccountLimits, isErrno, LongshoreError } from "@longshore/contract";
 import type { ControlOptions } from "@longshore/control";
 import { z } from "zod";
+import { edgeSettings } from "./edge-settings.js";
 import { registriesSchema } from "./registries.js";
 
 /** A flag holds a list as one text, with commas between. */
@@ -23,6 +24,7 @@ const port = z.number().int().min(0).max(65_535);
 
 /** Everything that an operator can set. Flags win over the configuration file, which wins over these defaults. */
 const schema = z.strictObject({
+  ...edgeSettings,
   /** Where all state lives. */
   data: z.string().default("/var/lib/longshore"),
   /** Address that the edge, the API and the registry listen on. */
@@ -88,21 +90,27 @@ const schema = z.strictObject({
 export type Settings = z.infer<typeof schema>;
 export type SettingName = keyof Settings;
 
+const checkedSchema = schema.refine(({ tlsCert, tlsKey }) => (tlsCert === undefined) === (tlsKey === undefined), {
+  path: ["tlsKey"],
+  message: "a certificate and its key are named together",
+});
+
+const PATHS = ["data", "tlsCert", "tlsKey", "tlsCertificates", "acmeCa"] as const;
+
 /**
  * Settings from flags and, if one is named, a JSON configuration file with the same names.
  * Errors: `INVALID_INPUT` naming the setting and what it must be.
  */
 export function readSettings(flags: Readonly<Record<string, unknown>>, configFile?: string): Settings {
   const fromFile = configFile === undefined ? {} : readConfigFile(configFile);
-  const parsed = schema.safeParse({ ...fromFile, ...flags });
+  const parsed = checkedSchema.safeParse({ ...fromFile, ...flags });
   if (!parsed.success) {
     throw new LongshoreError("INVALID_INPUT", `A setting is not valid. ${z.prettifyError(parsed.error)}`, {
       cause: parsed.error,
       hint: 'See "longshore up --help" for all settings.',
     });
   }
-  const data = isAbsolute(parsed.data.data) ? parsed.data.data : resolve(parsed.data.data);
-  return { ...parsed.data, data };
+  return { ...parsed.data, ...absolute(parsed.data) };
 }
 
 export function accountLimits({ accountVcpu, accountMemoryGib, accountDiskGb }: Settings): AccountLimits {
@@ -114,6 +122,12 @@ export function controlSettings(settings: Settings): Pick<ControlOptions, "accou
   const { drain, rolloutWatch, rolloutOnCrash } = settings;
   const rollouts = { drainMs: drain * 1_000, watchMs: rolloutWatch * 1_000, onCrash: rolloutOnCrash };
   return { accountLimits: accountLimits(settings), rollouts };
+}
+
+/** Paths as they are meant where the command was given. */
+function absolute(settings: Settings): Pick<Settings, (typeof PATHS)[number]> {
+  const named = PATHS.flatMap((name) => (settings[name] === undefined ? [] : [[name, resolve(settings[name])] as const]));
+  return Object.fromEntries(named) as Pick<Settings, (typeof PATHS)[number]>;
 }
 
 /** The data directory that a command of the CLI means: its flag, else the environment, else the default. */

@@ -1,8 +1,21 @@
-import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { isErrno, LongshoreError } from "@longshore/contract";
 import { findWorkerd } from "@longshore/workers";
+import { CertificateFiles } from "./certificate-files.js";
 import { certificateFile, installationIdentity } from "./installation/identity.js";
 import { lockDataDirectory } from "./installation/lock.js";
 import { type Presence, removePresence, writePresence } from "./installation/presence.js";
@@ -37,13 +50,15 @@ export async function up(settings: Settings, notify: (message: string) => void):
     prepareDirectories(settings, run);
     const identity = await installationIdentity(settings.data, settings.uid);
     writeSettings(settings);
+    const certificates = new CertificateFiles(settings, notify);
     const start: Start = { settings, identity, runDirectory: run };
-    const { engine, server, facts } = await startChildren(settings, start, credentials, notify);
+    const { engine, server, facts } = await startChildren(settings, start, credentials, certificates, notify);
     const presence = describe(settings, identity, facts);
     writePresence(settings.data, presence);
     return {
       presence,
       async stop() {
+        certificates[Symbol.dispose]();
         // The Workers first: a Worker without its engine would report errors for containers that are being ended on purpose.
         await server.stop();
         await engine.stop();
@@ -60,7 +75,13 @@ export async function up(settings: Settings, notify: (message: string) => void):
 }
 
 /** Starts the engine, then the server, which brings the Workers up. When either does not start, what was started is ended again. */
-async function startChildren(settings: Settings, start: Start, credentials: Credentials, notify: (message: string) => void) {
+async function startChildren(
+  settings: Settings,
+  start: Start,
+  credentials: Credentials,
+  certificates: CertificateFiles,
+  notify: (message: string) => void,
+) {
   const logs = join(settings.data, "logs");
   let server: Supervised | undefined;
   const engine = new Supervised({
@@ -76,16 +97,37 @@ async function startChildren(settings: Settings, start: Start, credentials: Cred
     name: "server",
     program: entry("server-main.js"),
     // Other registries' passwords are the engine's business.
-    start: { ...start, settings: { ...start.settings, registries: {} } },
+    start: {
+      ...start,
+      settings: { ...start.settings, registries: {} },
+      certificates: certificates.pairs,
+      ...(settings.acmeCa === undefined ? {} : { acmeCa: readCa(settings.acmeCa) }),
+    },
     logFile: join(logs, "server.log"),
     notify,
+    // One that was started again has those of the beginning.
+    away: (away) => (away ? undefined : tellCertificates()),
     ...credentials,
   });
+  const tellCertificates = () => server?.tell({ kind: "certificates", certificates: certificates.pairs });
+  certificates.watch(tellCertificates);
   try {
     return { engine, server, facts: await server.ready() };
   } catch (error) {
     await engine.stop();
     throw error;
+  }
+}
+
+/** Errors: `INVALID_INPUT`. */
+function readCa(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (cause) {
+    throw new LongshoreError("INVALID_INPUT", `The certificate ${file} of the certificate authority's server cannot be read.`, {
+      cause,
+      hint: "Name another with --acme-ca, or leave it out.",
+    });
   }
 }
 
@@ -96,7 +138,7 @@ function entry(name: string): string {
 function describe(
   settings: Settings,
   identity: Start["identity"],
-  { apiPort, edgePort, registryPort }: Readonly<Record<string, number>>,
+  { apiPort, edgePort, registryPort, tlsPort }: Readonly<Record<string, number>>,
 ): Presence {
   const host = settings.listen === "0.0.0.0" || settings.listen === "::" ? "127.0.0.1" : settings.listen;
   return {
@@ -109,6 +151,7 @@ function describe(
     edgeUrl: `http://<name>.${settings.domain}:${edgePort}`,
     domain: settings.domain,
     edgePort: edgePort ?? settings.edgePort,
+    ...(tlsPort === undefined ? {} : { edgeTlsUrl: `https://<name>.${settings.domain}:${tlsPort}`, tlsPort }),
     certificateFile: certificateFile(settings.data),
   };
 }
@@ -125,14 +168,16 @@ function prepareDirectories({ data, uid }: Settings, run: string): void {
   // Passed through by the server's user; what is below has modes of its own.
   chmodSync(data, 0o711);
   for (const name of ["bucket", "workers", "uploads"]) ownedBy(join(data, name), uid);
+  // Private keys: for the server alone.
+  ownedBy(join(data, "acme"), uid, 0o700);
   for (const name of ["engine", "logs", "build"]) mkdirSync(join(data, name), { recursive: true, mode: 0o700 });
   mkdirSync(run, { recursive: true, mode: 0o711 });
   ownedBy(join(run, "w"), uid);
   installWorkerd(join(data, "bin"));
 }
 
-function ownedBy(directory: string, uid: number): void {
-  mkdirSync(directory, { recursive: true, mode: 0o711 });
+function ownedBy(directory: string, uid: number, mode = 0o711): void {
+  mkdirSync(directory, { recursive: true, mode });
   if (statSync(directory).uid !== uid) chownSync(directory, uid, uid);
 }
 

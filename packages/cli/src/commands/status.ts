@@ -5,6 +5,7 @@ import { callApi } from "../api.js";
 import { type Command, text } from "../command.js";
 
 const applications = z.array(z.object({ id: z.string(), name: z.string(), version: z.number(), instances: z.number(), image: z.string() }));
+const domains = z.array(z.object({ hostname: z.string(), service: z.string(), enabled: z.boolean() }));
 const scripts = z.array(z.object({ id: z.string() }));
 
 export const statusCommand: Command = {
@@ -23,8 +24,9 @@ Example:
     const presence = readPresence(data);
     const engine = engineAccess(data);
     const { dockerSocket } = engine;
-    const [workers, containers, egress, instances] = await Promise.all([
+    const [workers, hosts, containers, egress, instances] = await Promise.all([
       callApi(presence, "GET", "/workers/scripts", scripts),
+      callApi(presence, "GET", "/workers/domains", domains),
       callApi(presence, "GET", "/containers/dash/applications", applications),
       whileAway(engine.usage.egressUsage(), output),
       whileAway(engine.instances(), output),
@@ -35,11 +37,13 @@ Example:
       return 0;
     }
     output.print(`Longshore runs since ${presence.startedAt} (process ${presence.pid}).
-  Applications   ${presence.edgeUrl}
+  Applications   ${presence.edgeUrl}${presence.edgeTlsUrl === undefined ? "" : `\n                 ${presence.edgeTlsUrl}`}
   API            ${presence.apiUrl}
   Registry       ${presence.registryHost}
   Docker socket  ${dockerSocket}  (root's: DOCKER_HOST=unix://${dockerSocket} docker ps)`);
     for (const { id } of workers) output.print(`Worker ${id}: ${presence.edgeUrl.replace("<name>", id)}`);
+    for (const { hostname, service, enabled } of hosts)
+      if (enabled) output.print(`Worker ${service}: ${(presence.edgeTlsUrl ?? presence.edgeUrl).replace(/<name>[^:]*/, hostname)}`);
     for (const { name, version, instances: running, image } of containers)
       output.print(`Containers ${name}: version ${version}, ${running} running, ${image}`);
     for (const { tenant, since, internet } of egress)

@@ -1,5 +1,6 @@
 import { readSettings, type SettingName, up } from "@longshore/server";
 import { type Command, text, type Values } from "../command.js";
+import { edgeChecks } from "../doctor/edge.js";
 import { requireReady } from "../doctor/require-ready.js";
 
 const NUMBERS = new Set<SettingName>([
@@ -16,6 +17,8 @@ const NUMBERS = new Set<SettingName>([
   "snapshotDays",
   "imageStorageGb",
   "uid",
+  "tlsPort",
+  ...(["maxBody", "maxHead", "maxUrl", "maxConnections", "clientTimeout", "minUploadRate"] as const),
 ]);
 const FLAGS: Readonly<Record<string, SettingName>> = {
   data: "data",
@@ -24,6 +27,21 @@ const FLAGS: Readonly<Record<string, SettingName>> = {
   "api-port": "apiPort",
   "registry-port": "registryPort",
   domain: "domain",
+  "tls-port": "tlsPort",
+  "tls-cert": "tlsCert",
+  "tls-key": "tlsKey",
+  "tls-certificates": "tlsCertificates",
+  acme: "acme",
+  "acme-email": "acmeEmail",
+  "acme-ca": "acmeCa",
+  http: "http",
+  "max-body": "maxBody",
+  "max-head": "maxHead",
+  "max-url": "maxUrl",
+  "max-connections": "maxConnections",
+  "client-timeout": "clientTimeout",
+  "min-upload-rate": "minUploadRate",
+  "rate-limits": "rateLimits",
   runtime: "runtime",
   runtimes: "runtimes",
   nested: "nested",
@@ -60,6 +78,17 @@ Starts the container engine, the registry, the API that wrangler talks to, and t
   --api-port <port>        wrangler's API (default 8787)
   --registry-port <port>   images (default 5000)
   --domain <name>          applications are at <name>.<domain> (default localhost)
+  --tls-port <port>        applications by HTTPS and HTTP/2, once there are certificates (default 8443)
+  --tls-cert <file>, --tls-key <file>
+                           a certificate with its chain, and its key (PEM); read again when they change
+  --tls-certificates <dir> more of them: <name>.crt with <name>.key, or directories with fullchain.pem and privkey.pem
+  --acme <authority>       have certificates issued: letsencrypt, letsencrypt-staging, or the URL of another ACME directory. You agree to its terms
+  --acme-email <address>   where the authority writes to; --acme-ca <file>: certificate of a private authority's server
+  --http serve|redirect    plain requests for hosts that have a certificate (default serve)
+  --max-body <MiB>         of a request (default 0: any); --max-head <KiB> of its headers (32), --max-url <KiB> (16)
+  --max-connections <n>    at the same time from one address (default 512); --client-timeout <s>: longest pause of a client (60)
+  --min-upload-rate <n>    bytes a second that a request's body must have (default 0: any)
+  --rate-limits <list>     requests a second by host, and a burst, as api.example.com=100:300,*=1000 (default none)
   --runtime <path>         OCI runtime: crun or runc, or a program that takes their arguments (default crun)
   --runtimes <name>=<path>[,…]   other runtimes for some applications, by the names that "containers list" shows
   --nested <name>[,…]      applications in which containers may be started (rootless Docker): more rights, within their user namespaces
@@ -83,15 +112,17 @@ Starts the container engine, the registry, the API that wrangler talks to, and t
 
 Examples:
   longshore up
-  longshore up --data /srv/longshore --domain apps.example.com --listen 0.0.0.0 --edge-port 80`,
+  longshore up --data /srv/longshore --domain apps.example.com --listen 0.0.0.0 --edge-port 80
+  longshore up --domain apps.example.com --listen 0.0.0.0 --edge-port 80 --tls-port 443 --acme letsencrypt --http redirect`,
   options: { config: { type: "string" }, ...Object.fromEntries(Object.keys(FLAGS).map((name) => [name, { type: "string" as const }])) },
   async run(values, _words, output) {
     const settings = readSettings(flagSettings(values), text(values, "config"));
     await requireReady(settings);
+    for (const { name, ok, found, fix } of edgeChecks(settings)) if (!ok) output.note(`${name}: ${found}. ${fix}.`);
     const installation = await up(settings, (message) => output.note(message));
     const { presence } = installation;
     output.print(`Longshore is up.
-  Applications   ${presence.edgeUrl}
+  Applications   ${presence.edgeUrl}${presence.edgeTlsUrl === undefined ? "" : `\n                 ${presence.edgeTlsUrl}`}
   API            ${presence.apiUrl}
   Registry       ${presence.registryHost}
   Account        ${presence.accountId}
@@ -116,7 +147,7 @@ function flagSettings(values: Values): Record<string, unknown> {
 }
 
 function settingValue(name: SettingName, value: string): unknown {
-  if (name === "runtimes") return pairs(value);
+  if (name === "runtimes" || name === "rateLimits") return pairs(value);
   if (name === "nested") return value.split(",");
   return NUMBERS.has(name) ? number(value) : value;
 }

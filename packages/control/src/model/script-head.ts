@@ -23,6 +23,16 @@ export interface Deployment {
 /** What is set on a script outside its versions, kept as the client sent it. */
 export type ScriptSettings = Readonly<Record<string, unknown>>;
 
+/** A host name that is one script's alone. The zone is what the client said of it; nothing here depends on it. */
+export interface CustomDomain {
+  readonly hostname: string;
+  readonly zoneId?: string;
+  readonly zoneName?: string;
+  /** False: it stays the script's, and is not served. */
+  readonly enabled: boolean;
+  readonly previewsEnabled: boolean;
+}
+
 /** The one mutable object of a script. Swapping it is what makes a deploy happen. */
 export interface ScriptHead {
   readonly name: string;
@@ -40,6 +50,10 @@ export interface ScriptHead {
   /** Cron triggers: they stay when versions change. */
   readonly crons?: readonly string[];
   readonly subdomain: { readonly enabled: boolean; readonly previewsEnabled: boolean };
+  /** Host names of its own. They stay when versions change, and end with the script. */
+  readonly domains?: readonly CustomDomain[];
+  /** Patterns of addresses that it serves. */
+  readonly routes?: readonly string[];
   /** Set first when the script is deleted, so that a restart in the middle finishes the work. */
   readonly deleting?: true;
 }

@@ -21,8 +21,7 @@ export function identity({ options }: Services): Hono {
     .get("/memberships", (c) => {
       const membership = { id: USER_ID, status: "accepted", account, roles: c.get("caller").scopes };
       return page([membership], (name) => c.req.query(name));
-    })
-    .get("/zones", (c) => page([], (name) => c.req.query(name)));
+    });
 }
 
 /** Clients show an address of whoever a token belongs to: the token's name, at a reserved domain, where it reaches nobody. */

@@ -11,17 +11,18 @@ import type { Services } from "../services/services.js";
 export const UPLOAD_LIMIT = 64 * 1024 * 1024;
 
 /** Workers: upload, list, delete. */
-export function scripts({ store, uploads, removal }: Services): Hono {
+export function scripts({ store, uploads, removal, addresses }: Services): Hono {
   return new Hono()
     .get("/workers/scripts", async () => ok((await store.liveHeads()).map(scriptView)))
     .put("/workers/scripts/:script", async (c) => {
       const script = c.req.param("script");
       assertScriptName(script);
       const { head, version, startupMs } = await uploads.deploy(script, await readForm(c.req.raw, UPLOAD_LIMIT));
+      if (version.number === 1) await addresses.publish();
       return ok(uploadView(head, version, startupMs));
     })
     .delete("/workers/scripts/:script", async (c) => {
-      await removeScript(removal, c.req.param("script"));
+      await removeScript(removal, c.req.param("script")).finally(() => addresses.publish());
       return ok(null);
     })
     .get("/workers/scripts/:script/references", async (c) => {

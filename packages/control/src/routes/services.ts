@@ -5,7 +5,7 @@ import { removeScript } from "../services/removal.js";
 import type { Services } from "../services/services.js";
 
 /** A Worker as a service with its one environment: how clients ask whether it exists, and how they delete it. */
-export function services({ store, removal }: Services): Hono {
+export function services({ store, removal, addresses }: Services): Hono {
   return new Hono()
     .get("/workers/services/:script", async (c) => {
       const { value: head } = await store.head(c.req.param("script"));
@@ -14,7 +14,7 @@ export function services({ store, removal }: Services): Hono {
       return ok({ id: head.name, default_environment: environment, environments: [environment], ...times });
     })
     .delete("/workers/services/:script", async (c) => {
-      await removeScript(removal, c.req.param("script"));
+      await removeScript(removal, c.req.param("script")).finally(() => addresses.publish());
       return ok(null);
     });
 }

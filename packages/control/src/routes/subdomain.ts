@@ -12,9 +12,9 @@ const switchesChange = switches.partial();
 const entity = z.object({ subdomain: switchesChange.nullish() });
 
 /** Whether a Worker is reached by the host name that its own name gives it. */
-export function subdomain({ store, changes, options }: Services): Hono {
+export function subdomain({ store, addresses, options }: Services): Hono {
   const change = (script: string, input: z.infer<typeof switchesChange>): Promise<ScriptHead> =>
-    changes.changeHead(script, (head) => ({
+    addresses.change(script, (head) => ({
       ...head,
       subdomain: {
         enabled: input.enabled ?? head.subdomain.enabled,

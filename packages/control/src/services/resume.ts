@@ -10,6 +10,7 @@ const AT_ONCE = 4;
  * not come up is logged, and does not keep the others from it. Resolves early when `signal` aborts.
  */
 export async function resume(services: Services, signal: AbortSignal): Promise<void> {
+  await services.addresses.publish();
   const queue = await services.store.heads.all();
   const worker = async (): Promise<void> => {
     for (let head = queue.shift(); head !== undefined && !signal.aborted; head = queue.shift()) {

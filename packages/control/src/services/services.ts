@@ -4,6 +4,7 @@ import { KeyedMutex } from "../state/keyed-mutex.js";
 import { Sealer } from "../state/sealing.js";
 import { Store } from "../state/store.js";
 import { Tokens } from "../state/tokens.js";
+import { Addresses } from "./addresses.js";
 import { Applications } from "./applications.js";
 import { AssetUploads } from "./asset-uploads.js";
 import { Background } from "./background.js";
@@ -39,6 +40,7 @@ export interface Services {
   readonly assets: AssetUploads;
   readonly uploads: Uploads;
   readonly changes: ScriptChanges;
+  readonly addresses: Addresses;
   readonly tails: Tails;
   readonly removal: RemovalParts;
   readonly applications: Applications;
@@ -53,7 +55,7 @@ const SOMEWHERE: Place = { country: "XX", location: "local", region: "LOCAL" };
 
 /** Wires the control plane's parts. */
 export function wireServices(options: ControlOptions): Services {
-  const { engine, workers, traffic, log, images } = options;
+  const { engine, workers, traffic, publish, log, images } = options;
   const clock = options.clock ?? Date.now;
   const place = options.place ?? SOMEWHERE;
   const store = new Store(options.bucket);
@@ -80,6 +82,7 @@ export function wireServices(options: ControlOptions): Services {
   const uploads = new Uploads({ ...removal, sealer, releases, assets, clock });
   const tails = new Tails({ store, releases, workers, locks, clock, log });
   const changes = new ScriptChanges({ versionImages, store, sealer, releases, locks, clock });
+  const addresses = new Addresses({ store, changes, locks, publish, log });
   return {
     options,
     place,
@@ -95,6 +98,7 @@ export function wireServices(options: ControlOptions): Services {
     assets,
     uploads,
     changes,
+    addresses,
     tails,
     removal,
     applications,

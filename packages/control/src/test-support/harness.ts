@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { serve } from "@hono/node-server";
 import { DirectoryBucket } from "@longshore/bucket";
+import type { PublishedScript } from "@longshore/contract";
 import { R2Storage } from "@longshore/r2";
 import { createApp } from "../app.js";
 import { type Control, createControl } from "../control.js";
@@ -37,6 +38,8 @@ export class Harness implements AsyncDisposable {
   readonly databases = new RecordingDatabases();
   readonly traffic = new RecordingTraffic();
   readonly registry = new FakeRegistry();
+  /** What the edge was told last. */
+  published: readonly PublishedScript[] = [];
   readonly logged: string[] = [];
   /** How long rollouts watch new instances. */
   readonly watchMs = 300;
@@ -141,6 +144,9 @@ export class Harness implements AsyncDisposable {
       objects: this.#objects,
       traffic: this.traffic,
       rollouts: { drainMs: 0, watchMs: this.watchMs, onCrash: "stop" },
+      publish: (scripts) => {
+        this.published = scripts;
+      },
       log: { info: log, warn: log, error: log },
     };
   }

@@ -17,6 +17,9 @@ export interface Presence {
   readonly edgeUrl: string;
   readonly domain: string;
   readonly edgePort: number;
+  /** As `edgeUrl`, where HTTPS is served. */
+  readonly edgeTlsUrl?: string;
+  readonly tlsPort?: number;
   readonly certificateFile: string;
 }
 

@@ -1,5 +1,6 @@
 import { rmSync } from "node:fs";
 import { toLongshoreError } from "@longshore/contract";
+import type { CertificatePair } from "@longshore/edge/certificates";
 import { log } from "../log.js";
 import type { FromChild, Start, ToChild } from "./messages.js";
 
@@ -11,6 +12,8 @@ export interface Service {
   stop(): Promise<void>;
   /** The engine has ended, or is there again. */
   engineAway?(away: boolean): void;
+  /** These are the operator's certificates now. */
+  setCertificates?(certificates: readonly CertificatePair[]): void;
 }
 
 /**
@@ -31,16 +34,21 @@ export function runChild(name: string, start: (start: Start) => Promise<Service>
         ({ facts }) => tell({ kind: "ready", facts }),
         (error: unknown) => failed(name, error),
       );
-    } else if (message.kind === "engine") {
+    } else if (message.kind === "stop") {
+      void end(name, service);
+    } else {
+      // Why it did not start was told already.
       void service?.then(
-        (running) => running.engineAway?.(message.away),
-        // Why it did not start was told already.
+        (running) => pass(running, message),
         () => undefined,
       );
-    } else {
-      void end(name, service);
     }
   });
+}
+
+function pass(service: Service, message: Extract<ToChild, { kind: "engine" | "certificates" }>): void {
+  if (message.kind === "engine") service.engineAway?.(message.away);
+  else service.setCertificates?.(message.certificates);
 }
 
 /** `directory` is removed with what was started, where nobody else is there to do it. */

@@ -85,7 +85,7 @@ const config :Workerd.Config = (
     (name = "longshore:objects", disk = (path = "/data/hello/objects", writable = true))
   ],
   sockets = [
-    (name = "http", service = "hello", http = (forwardedProtoHeader = "X-Forwarded-Proto"))
+    (name = "http", service = "hello", http = (forwardedProtoHeader = "Longshore-Proto", cfBlobHeader = "Longshore-Cf"))
   ]
 );
 `;

@@ -1,4 +1,12 @@
-import { LongshoreError, type ModuleKind, type WorkerBinding, type WorkerModule, type WorkerTarget } from "@longshore/contract";
+import {
+  CF_HEADER,
+  LongshoreError,
+  type ModuleKind,
+  PROTOCOL_HEADER,
+  type WorkerBinding,
+  type WorkerModule,
+  type WorkerTarget,
+} from "@longshore/contract";
 import { secretBinding, secretServices } from "../secrets/secrets-config.js";
 import { calledServices, offeredSocket, type ServiceEntry, serviceBinding } from "../services/service-calls.js";
 import { type StoreSockets, storeBinding, storeServices } from "../storage/bindings-config.js";
@@ -6,7 +14,6 @@ import { TRACE_SERVICE, traceServices } from "../traces/trace-config.js";
 import { ASSETS_SERVICE, assetsBinding, assetsService } from "./assets-config.js";
 import { bool, configFile, type Expression, embed, list, struct, text } from "./capnp.js";
 import { cronServices } from "./cron-config.js";
-import { PROTOCOL_HEADER } from "./headers.js";
 
 /** The socket's name in the configuration; the listening descriptor is given on the command line. */
 export const SOCKET_NAME = "http";
@@ -52,7 +59,7 @@ export function workerConfig(target: WorkerTarget, places: ConfigPlaces): Worker
   if (target.namespaces.length > 0 || cron.length > 0) {
     services.push(struct({ name: text(STORAGE_SERVICE), disk: struct({ path: text(places.storageDirectory), writable: bool(true) }) }));
   }
-  const http = struct({ forwardedProtoHeader: text(PROTOCOL_HEADER) });
+  const http = struct({ forwardedProtoHeader: text(PROTOCOL_HEADER), cfBlobHeader: text(CF_HEADER) });
   const service = text(assets.length === 0 ? target.script : ASSETS_SERVICE);
   const offered = (places.offers ?? []).map((entry) => offeredSocket(entry, target));
   const sockets = [struct({ name: text(SOCKET_NAME), service, http }), ...offered];

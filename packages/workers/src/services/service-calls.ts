@@ -1,9 +1,8 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import type { WorkerBinding, WorkerTarget } from "@longshore/contract";
+import { CF_HEADER, PROTOCOL_HEADER, type WorkerBinding, type WorkerTarget } from "@longshore/contract";
 import { ASSETS_SERVICE } from "../config/assets-config.js";
 import { type Expression, struct, text } from "../config/capnp.js";
-import { PROTOCOL_HEADER } from "../config/headers.js";
 
 /** An entrypoint of a script as another Worker is bound to it: each has a socket of its own, since workerd fixes entrypoint and props by socket. */
 export interface ServiceEntry {
@@ -19,8 +18,6 @@ type ServiceBinding = Extract<WorkerBinding, { type: "service" }>;
 export const SERVICES_DIRECTORY = ".services";
 /** The host of the CONNECT request that makes a connection one of remote calls. */
 const RPC_HOST = "longshore-rpc";
-/** Header in which `request.cf` travels. Sockets of services are reached by our workerds only. */
-const CF_HEADER = "Longshore-Cf";
 
 export function entryId({ script, entrypoint = "", props = "" }: ServiceEntry): string {
   return createHash("sha256")

@@ -1,0 +1,118 @@
+import assert from "node:assert/strict";
+import { EventEmitter, once } from "node:events";
+import { connect, type Socket } from "node:net";
+import { text } from "node:stream/consumers";
+import { after, before, test } from "node:test";
+import { Connections } from "./connections.js";
+import { type Platform, raw, send, testPlatform } from "./fixtures.js";
+import { RateLimit } from "./rate-limit.js";
+
+const CODE = `export default { async fetch(request) {
+  const { pathname } = new URL(request.url);
+  if (pathname === "/flood") return new Response(new ReadableStream({ pull(c) { c.enqueue(new Uint8Array(65536)); } }));
+  if (pathname === "/quiet") return new Response(new ReadableStream({ async pull(c) { await scheduler.wait(600); c.enqueue(new Uint8Array(1)); c.close(); } }));
+  return new Response(await request.text());
+} };`;
+
+const LIMITS = {
+  bodyBytes: 1000,
+  urlBytes: 200,
+  headMs: 300,
+  idleMs: 400,
+  connectionsPerAddress: 6,
+  limitLoopback: true,
+  rates: { "slow.localhost": { perSecond: 0.5, burst: 2 } },
+};
+let it: Platform;
+before(async () => {
+  it = await testPlatform({ limits: LIMITS });
+  await it.deploy("app", CODE);
+  await it.deploy("slow", CODE);
+});
+after(() => it[Symbol.asyncDispose]());
+
+test("a body over the limit is answered 413, announced or not; one of the limit's size passes", async () => {
+  const fits = await send(it.port, "app.localhost", "/", { method: "POST" }, "x".repeat(1000));
+  assert.deepEqual([fits.status, fits.text.length], [200, 1000]);
+  for (const headers of [{ "content-length": "1001" }, { "transfer-encoding": "chunked" }]) {
+    assert.equal((await send(it.port, "app.localhost", "/", { method: "POST", headers }, "x".repeat(1001))).status, 413);
+  }
+  assert.equal((await send(it.port, "app.localhost", `/${"a".repeat(200)}`)).status, 414);
+});
+
+test("a head that does not come is given up: 408", async () => {
+  assert.match(await raw(it.port, "GET / HTTP/1.1\r\nHost: app.loc"), /^HTTP\/1\.1 408 /);
+  const silent = connect(it.port, "127.0.0.1");
+  silent.resume();
+  await once(silent, "close");
+});
+
+test("a client that takes nothing of its answer is cut off; an answer that is long in coming is not", async () => {
+  const stuck = connect(it.port, "127.0.0.1");
+  stuck.pause();
+  stuck.write("GET /flood HTTP/1.1\r\nHost: app.localhost\r\n\r\n");
+  const quiet = send(it.port, "app.localhost", "/quiet");
+  stuck.on("error", () => undefined);
+  assert.equal((await quiet).body.length, 1);
+  // Its end cannot be seen before what was sent is read.
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  stuck.resume();
+  await once(stuck, "close");
+});
+
+test("an address has so many connections, and gets new ones when it has closed some", async () => {
+  const held = Array.from({ length: 6 }, () => connect(it.port, "127.0.0.1"));
+  await Promise.all(held.map((socket) => once(socket, "connect")));
+  const refused = connect(it.port, "127.0.0.1");
+  refused.on("error", () => undefined);
+  assert.equal(await text(refused).catch(() => ""), "");
+  for (const socket of held) socket.destroy();
+  for (;;) {
+    const status = await send(it.port, "app.localhost").then(
+      (answer) => answer.status,
+      () => "refused",
+    );
+    if (status === 200) break;
+  }
+});
+
+test("a host with a rate is answered 429 with the time to wait", async () => {
+  const statuses = [];
+  for (let turn = 0; turn < 3; turn++) statuses.push((await send(it.port, "slow.localhost")).status);
+  assert.deepEqual(statuses, [200, 200, 429]);
+  const limited = await send(it.port, "SLOW.localhost");
+  assert.equal(limited.status, 429);
+  assert.ok(["1", "2"].includes(String(limited.message.headers["retry-after"])));
+  assert.equal((await send(it.port, "app.localhost")).status, 200);
+});
+
+test("tokens come back at the rate, up to the burst; a host that is not named has the rate of all", () => {
+  const limit = new RateLimit({ "a.test": { perSecond: 2, burst: 3 }, "*": { perSecond: 1, burst: 1 } });
+  assert.deepEqual(
+    [0, 0, 0, 0, 500, 500].map((now) => limit.take("a.test", now)),
+    [undefined, undefined, undefined, 1, undefined, 1],
+  );
+  assert.deepEqual(
+    [1e6, 1e6, 1e6, 1e6].map((now) => limit.take("a.test", now)),
+    [undefined, undefined, undefined, 1],
+  );
+  assert.deepEqual(
+    [0, 0].map((now) => limit.take("b.test", now)),
+    [undefined, 1],
+  );
+  assert.equal(limit.take("__proto__", 0), undefined);
+  assert.equal(new RateLimit({}).take("a.test", 0), undefined);
+  for (let n = 0; n < 20_000; n++) limit.take(`h${n}.test`, 1);
+});
+
+test("an address of this machine has no limit unless it is asked for", () => {
+  using connections = new Connections({ connectionsPerAddress: 1, idleMs: 1000 });
+  const addresses = ["127.0.0.1", "127.0.0.1", "::1", "::1", "::ffff:127.0.0.9", "::ffff:127.0.0.9", "192.0.2.1"];
+  for (const remoteAddress of addresses) {
+    assert.ok(connections.take(Object.assign(new EventEmitter(), { remoteAddress }) as unknown as Socket), remoteAddress);
+  }
+  let closed = 0;
+  const next = Object.assign(new EventEmitter(), { remoteAddress: "192.0.2.1", destroy: () => closed++ }) as unknown as Socket;
+  assert.equal(connections.take(next), false);
+  process.nextTick(() => assert.equal(closed, 1));
+});
