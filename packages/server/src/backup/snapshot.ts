@@ -3,9 +3,9 @@ import { chmod, chown, copyFile, link, lstat, mkdir, readdir, readlink, symlink 
 import { join } from "node:path";
 import { isErrno } from "@longshore/contract";
 
-/** What can be made again, or describes what runs: paths below the data directory, as patterns. */
+/** What can be made again (certificates are asked for again), or describes what runs: paths below the data directory, as patterns. */
 const LEFT_OUT = [
-  /^(?:bin|build|dev|engine|logs|uploads|backup\.[^/]+)$/,
+  /^(?:acme|bin|build|dev|engine|logs|uploads|backup\.[^/]+)$/,
   /^(?:lock|running\.json)(?:\.partial)?$/,
   /^bucket\/temporary$/,
   /^workers\/[^/]+\/assets$/,
