@@ -137,7 +137,8 @@ function requireReadable(files: PairOfFiles): void {
 }
 
 function problem({ cert, key }: PairOfFiles, error: unknown): string {
-  return `The certificate ${cert} with the key ${key} cannot be used: ${error instanceof Error ? error.message : String(error)}.`;
+  const reason = error instanceof Error ? error.message : String(error);
+  return `The certificate ${cert} with the key ${key} cannot be used (${reason}).`;
 }
 
 function signature(file: string): string {

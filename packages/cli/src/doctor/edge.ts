@@ -14,7 +14,9 @@ function certificateChecks(settings: Settings): Check[] {
   const all = inspectCertificates(settings);
   const checks = all.map(({ file, hosts, endsAt, problem }): Check => {
     const left = endsAt - Date.now();
-    const found = problem ?? `for ${hosts.join(", ")}, ${left > 0 ? "until" : "ended on"} ${new Date(endsAt).toISOString().slice(0, 10)}`;
+    const found =
+      problem?.replace(/\.$/, "") ??
+      `for ${hosts.join(", ")}, ${left > 0 ? "until" : "ended on"} ${new Date(endsAt).toISOString().slice(0, 10)}`;
     const fix = problem === undefined ? "Renew it" : "Put a certificate and the key that belongs to it there, both PEM";
     return { name: `certificate ${file}`, ok: problem === undefined && left > SOON_MS, required: false, found, fix };
   });
