@@ -13,58 +13,27 @@ import {
   toLongshoreError,
   type UsageSource,
 } from "@longshore/contract";
-import type { EngineDirectories } from "./directories.js";
 import type { Caller } from "./egress/connection.js";
-import type { EgressNetwork } from "./egress/egress-network.js";
+import { type EngineParts, STOP_GRACE_MS } from "./engine-parts.js";
 import { imagesInUse } from "./image/collector.js";
-import type { LocalImages } from "./image/local/local-images.js";
 import { ownImage } from "./image/own-image.js";
 import { type ResolvedImage, resolveImage } from "./image/resolve.js";
-import type { ImageStore, ImagesInUse } from "./image/store.js";
-import type { ImageSource } from "./image/types.js";
-import { exitReason, shortageText } from "./instance/exit.js";
+import type { ImagesInUse } from "./image/store.js";
+import { Cleanups } from "./instance/cleanups.js";
+import { exitRecord } from "./instance/ending.js";
 import { Failures } from "./instance/failures.js";
 import { Freezer } from "./instance/freezer.js";
 import { Instance, type InstanceSandbox } from "./instance/instance.js";
 import { type CreateRequest, type InstanceOwner, newRecord } from "./instance/new-record.js";
 import { Programs } from "./instance/programs.js";
-import type { InstanceRecord, RecordStore } from "./instance/record.js";
+import type { InstanceRecord } from "./instance/record.js";
 import { STRAY_MS, Strays } from "./instance/strays.js";
 import { withTerms } from "./instance/terms.js";
 import { applicationLog } from "./log/application-log.js";
-import type { LogKeeper } from "./log/keeper.js";
-import { noteInLog } from "./log/note.js";
-import { LAST_LINES, tailLog } from "./log/tail.js";
-import type { SandboxHost } from "./sandbox/sandbox.js";
+import { tailLog } from "./log/tail.js";
 import { SandboxSupply } from "./sandbox/supply.js";
-import type { Snapshots } from "./snapshot/snapshots.js";
-import { Places, type PlacesSettings } from "./tenant/places.js";
+import { Places } from "./tenant/places.js";
 import { parseContainerName, type TenantHost } from "./tenant/tenant-host.js";
-
-export type Log = (message: string, details?: Record<string, unknown>) => void;
-
-export interface EngineParts extends PlacesSettings {
-  readonly directories: EngineDirectories;
-  readonly host: SandboxHost;
-  readonly images: ImageStore;
-  readonly localImages: LocalImages;
-  /** Where the bytes of every image are, local ones included. */
-  readonly imageSource: ImageSource;
-  readonly records: RecordStore;
-  readonly snapshots: Snapshots;
-  readonly logs: LogKeeper;
-  readonly egress: EgressNetwork;
-  /** Sandboxes kept ready for each class. */
-  readonly poolDepth: number;
-  /** Between SIGTERM and SIGKILL; {@link STOP_GRACE_MS} unless it is given. */
-  readonly stopGraceMs?: number | undefined;
-  /** How long a container is kept whose Worker may not know of it; {@link STRAY_MS} unless it is given. */
-  readonly strayMs?: number | undefined;
-  readonly log: Log;
-}
-
-/** A container gets this long between SIGTERM and SIGKILL (spec 12, container shutdown). */
-export const STOP_GRACE_MS = 15 * 60_000;
 
 /** When the whole installation ends, containers get this long between SIGTERM and SIGKILL. */
 const SHUTDOWN_GRACE_MS = 3_000;
@@ -87,7 +56,7 @@ export class ContainerEngine implements Engine, LogSource, UsageSource {
   readonly #strays: Strays;
   readonly #failures = new Failures();
   readonly #places: Places;
-  readonly #cleanups = new Set<Promise<void>>();
+  readonly #cleanups: Cleanups;
   #openTenant: (tenant: Tenant) => Promise<TenantHost>;
 
   constructor(parts: EngineParts, openTenant: (engine: ContainerEngine, tenant: Tenant) => Promise<TenantHost>) {
@@ -96,6 +65,7 @@ export class ContainerEngine implements Engine, LogSource, UsageSource {
     this.#freezer = new Freezer(parts.host.cgroups, (error) => parts.log("memory could not be reclaimed", { error: String(error) }));
     this.#strays = new Strays(parts.strayMs ?? STRAY_MS, (instance) => this.#endStray(instance));
     this.#places = new Places(this.tenants, parts);
+    this.#cleanups = new Cleanups(parts.log);
     this.#sandboxes = new SandboxSupply({ ...parts, cleanUp: (id) => this.#cleanUp(id) });
   }
 
@@ -236,7 +206,7 @@ export class ContainerEngine implements Engine, LogSource, UsageSource {
     try {
       const record = newRecord(owner, sandbox, request, this.#programs);
       this.parts.records.write(record);
-      if (previous !== undefined) void this.#tracked(this.#forget(tenant, previous));
+      if (previous !== undefined) this.#cleanups.add(this.#forget(tenant, previous));
       return this.adopt(tenant, record, sandbox);
     } catch (error) {
       await this.#sandboxes.abandon(sandbox);
@@ -278,7 +248,7 @@ export class ContainerEngine implements Engine, LogSource, UsageSource {
   /** A process under conmon has ended: a container's, or that of a sandbox still in the pool. */
   processEnded(id: string, code: number): void {
     const instance = this.byId.get(id);
-    void this.#tracked(instance === undefined ? this.#sandboxes.discard(id) : this.#recordEnd(instance, code));
+    this.#cleanups.add(instance === undefined ? this.#sandboxes.discard(id) : this.#recordEnd(instance, code));
   }
 
   /** Sets what the pool keeps ready from the tenants' classes. Images that are not unpacked yet are unpacked first. */
@@ -294,7 +264,7 @@ export class ContainerEngine implements Engine, LogSource, UsageSource {
 
   /** Resolves when every end that is known is recorded, and what is left of it removed. */
   async cleanedUp(): Promise<void> {
-    while (this.#cleanups.size > 0) await Promise.all(this.#cleanups);
+    await this.#cleanups.done();
   }
 
   /** Makes no more sandboxes and removes those that wait. Containers run on, for the next engine to take back. */
@@ -326,14 +296,9 @@ export class ContainerEngine implements Engine, LogSource, UsageSource {
   }
 
   async #recordEnd(instance: Instance, code: number): Promise<void> {
-    const { id, stopReason } = instance.record;
-    const { host, logs } = this.parts;
+    const { id } = instance.record;
     if (!instance.live) return await this.#sandboxes.release(id);
-    const lastLines = await tailLog(logs.file(id), LAST_LINES);
-    const memory = host.cgroups.memoryShortage(id);
-    const reason = exitReason({ code, started: instance.hasRun(code), stopReason, memory });
-    if (memory !== undefined) noteInLog(logs.file(id), shortageText(memory));
-    instance.end({ code, reason, at: new Date().toISOString(), lastLines, ...(memory === undefined ? {} : { memory }) });
+    instance.end(await exitRecord(instance, code, this.parts));
     this.#failures.ended(instance.info);
     this.#places.look();
     await this.#sandboxes.release(id);
@@ -352,14 +317,6 @@ export class ContainerEngine implements Engine, LogSource, UsageSource {
     await this.parts.logs.keep(instance.record);
     await this.#cleanUp(id);
     for (const tell of this.forgotten) tell(instance);
-  }
-
-  /** Failures of what nobody waits for are logged; the sweep at the next start tries again. */
-  async #tracked(work: Promise<void>): Promise<void> {
-    const tracked = work.catch((error: unknown) => this.parts.log("cleaning up failed", { error: String(error) }));
-    this.#cleanups.add(tracked);
-    await tracked;
-    this.#cleanups.delete(tracked);
   }
 
   #tenant(id: string): TenantHost {

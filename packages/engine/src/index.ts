@@ -1,7 +1,8 @@
 export { EngineClient } from "./client.js";
 export { EngineDirectories } from "./directories.js";
 export type { EgressSettings } from "./egress/egress-network.js";
-export { type ContainerEngine, type Log, STOP_GRACE_MS } from "./engine.js";
+export type { ContainerEngine } from "./engine.js";
+export { type Log, STOP_GRACE_MS } from "./engine-parts.js";
 export type { BuildCommand } from "./image/build/build.js";
 export type { Registries, RegistryLookup, RegistrySettings } from "./image/registry/settings.js";
 export { imagesFrom, RegistryImageSource, type RegistrySourceOptions } from "./image/registry/source.js";

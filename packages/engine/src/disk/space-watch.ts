@@ -1,4 +1,4 @@
-import type { Log } from "../engine.js";
+import type { Log } from "../engine-parts.js";
 import { freeBytes, HOST_RESERVE_BYTES } from "./disks.js";
 
 const LOOK_EVERY_MS = 10_000;
