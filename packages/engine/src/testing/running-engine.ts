@@ -3,8 +3,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ContainerClass, instanceSize } from "@longshore/contract";
+import type { EngineSettings } from "../engine-settings.js";
 import type { ImageSource } from "../image/types.js";
-import { type EngineSettings, type OpenEngine, openEngine } from "../open.js";
+import { type OpenEngine, openEngine } from "../open.js";
 import { type DockerAnswer, docker } from "./docker-client.js";
 import { MemoryImageSource, type TestImage } from "./image-source.js";
 

@@ -6,7 +6,8 @@ import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { type InstanceSize, instanceSize } from "@longshore/contract";
-import type { EngineSettings, OpenEngine } from "../open.js";
+import type { EngineSettings } from "../engine-settings.js";
+import type { OpenEngine } from "../open.js";
 import { NAMESPACE, runningEngine } from "./running-engine.js";
 
 const WORKERD = join(dirname(createRequire(import.meta.url).resolve("workerd/package.json")), "bin", "workerd");
