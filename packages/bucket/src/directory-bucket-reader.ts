@@ -67,7 +67,9 @@ async function openExisting(path: string, key: string): Promise<FileHandle | und
 
 function checkedRange(info: ObjectInfo, range: ByteRange | undefined): { start: number; end: number } {
   if (range === undefined) return { start: 0, end: Number.POSITIVE_INFINITY };
-  if ("suffix" in range) return { start: Math.max(0, info.size - range.suffix), end: Number.POSITIVE_INFINITY };
+  // With an end, so that the end of the file is not looked for. An empty file has none.
+  if ("suffix" in range)
+    return { start: Math.max(0, info.size - range.suffix), end: info.size === 0 ? Number.POSITIVE_INFINITY : info.size - 1 };
   const end = Math.min(range.end ?? Number.POSITIVE_INFINITY, info.size - 1);
   if (range.start < 0 || range.start > end) {
     throw new LongshoreError(

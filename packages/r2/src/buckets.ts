@@ -11,10 +11,13 @@ export interface BucketRecord extends StorageBucket {
 
 const NAME = /^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$/;
 
-/** Which R2 buckets there are. */
+/** Which R2 buckets there are. One process changes them, so what it has read stays true until it does. */
 export class Buckets {
   readonly #bucket: Bucket;
   readonly #clock: () => number;
+  readonly #known = new Map<string, BucketRecord>();
+  /** Counts changes: what was read before one and comes after it is not kept. */
+  #changes = 0;
 
   constructor(bucket: Bucket, clock: () => number) {
     this.#bucket = bucket;
@@ -32,9 +35,14 @@ export class Buckets {
   }
 
   async find(name: string): Promise<BucketRecord | undefined> {
-    if (!NAME.test(name)) return undefined;
+    const known = this.#known.get(name);
+    if (known !== undefined || !NAME.test(name)) return known;
+    const before = this.#changes;
     const object = await this.#bucket.get(BUCKETS + name);
-    return object === undefined ? undefined : (JSON.parse(await text(object.body)) as BucketRecord);
+    if (object === undefined) return undefined;
+    const record = JSON.parse(await text(object.body)) as BucketRecord;
+    if (this.#changes === before) this.#known.set(name, record);
+    return record;
   }
 
   /** Errors: `NoSuchBucket`. */
@@ -70,6 +78,7 @@ export class Buckets {
     const now = await this.#bucket.head(BUCKETS + name);
     if (now === undefined) throw new R2Error("NoSuchBucket");
     await this.#bucket.put(BUCKETS + name, JSON.stringify(record), { ifMatch: now.etag });
+    this.#forget(name);
     return record;
   }
 
@@ -77,8 +86,16 @@ export class Buckets {
   async delete(name: string): Promise<BucketRecord> {
     const record = await this.get(name);
     for await (const _object of this.#bucket.list(objectsOf(record.id))) throw new R2Error("BucketNotEmpty");
+    // Twice: what somebody reads meanwhile must not be kept.
+    this.#forget(name);
     await this.#bucket.delete(BUCKETS + name);
+    this.#forget(name);
     return record;
+  }
+
+  #forget(name: string): void {
+    this.#changes++;
+    this.#known.delete(name);
   }
 
   /** Whether what was written into a bucket is in one that there is. */

@@ -10,6 +10,8 @@ import { type R2Sockets, s3Host } from "./r2-places.js";
 
 /** A connection on which nothing comes or goes for so long is ended. */
 const IDLE_MS = 10 * 60_000;
+/** Longer than clients keep a connection that they do not use, so that none is ended just as it is used again: workerd would tell the Worker. */
+const KEEP_ALIVE_MS = 75_000;
 
 export interface R2Options {
   readonly bucket: Bucket;
@@ -78,6 +80,7 @@ async function serveOn(path: string, handler: RequestListener): Promise<Server> 
   // A body takes as long as it takes.
   server.requestTimeout = 0;
   server.timeout = IDLE_MS;
+  server.keepAliveTimeout = KEEP_ALIVE_MS;
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   // A killed server leaves its socket behind.
   rmSync(path, { force: true });
