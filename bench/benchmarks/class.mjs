@@ -80,7 +80,7 @@ export async function run({ directory, cleanup, log }) {
   return report(samples);
 }
 
-/** The published class polls, and now and then takes its first request before it has understood that the port answers. */
+/** A class that asks a port over and over while it opens may fail its first request: that is not what is measured here. */
 async function answers({ port, host }, name) {
   let last;
   for (let left = 3; left > 0; left--) {

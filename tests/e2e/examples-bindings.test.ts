@@ -42,7 +42,7 @@ test("env-vars-and-secrets: a variable, both kinds of secret and a KV value are 
   assert.deepEqual(await variables("bar"), { ENV_VAR: "my-env-varbar", ...all });
 });
 
-test("bindings: a container reads and writes KV, D1 and its own Durable Object by plain HTTP, without the internet", async (platform) => {
+test("bindings: a container reads and writes KV, R2, D1 and its own Durable Object by plain HTTP, without the internet", async (platform) => {
   using app = appDirectory({ example: "bindings" });
   await create(platform, app, "<your-kv-namespace-id>", "kv", "namespace", "create", "bindings-kv");
   await create(platform, app, "<your-database-id>", "d1", "create", "widgets");
@@ -59,6 +59,9 @@ test("bindings: a container reads and writes KV, D1 and its own Durable Object b
     "green",
   );
   assert.equal(await at("/d1/gear"), "200 42");
+  assert.equal(await at("/r2/file.txt", { method: "PUT", body: "content" }), "200 put");
+  assert.equal(await at("/r2/file.txt"), "200 content");
+  assert.equal(await at("/r2/file.txt?instance=two"), "404 not found");
   assert.equal(await at("/state/step?instance=one", { method: "PUT", body: "3" }), "200 put");
   assert.equal(await at("/state/step?instance=one"), "200 3");
   assert.equal(await at("/state/step?instance=two"), "404 not found", "each container has an object of its own");

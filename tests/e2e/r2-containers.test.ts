@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { cpSync, mkdirSync, symlinkSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { symlinkSync } from "node:fs";
+import { join } from "node:path";
 import { after } from "node:test";
 import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { appDirectory, type Platform, platformSuite, repository } from "@longshore/testkit";
+import { copyProgram } from "./copy-program.js";
 
 // As in the documentation (mount R2 buckets with FUSE): the keys are the Worker's secrets, and reach the container as variables.
 const worker = `
@@ -66,9 +67,9 @@ async function deploy(platform: Platform): Promise<void> {
   const esbuild = join(repository, "node_modules/esbuild/bin/esbuild");
   const bundle = ["--bundle", "--platform=node", "--format=cjs", "--log-level=error", `--outfile=${join(image, "app/server.cjs")}`];
   execFileSync(esbuild, ["server.mjs", ...bundle], { cwd: app.path });
-  copyProgram("s3fs");
+  copyProgram("s3fs", image);
   // Its presence asks for the right to mount.
-  copyProgram("fusermount3");
+  copyProgram("fusermount3", image);
   symlinkSync("fusermount3", join(image, "usr/bin/fusermount"));
   app.write("Dockerfile", 'FROM docker.io/library/node:20-slim\nCOPY image/ /\nEXPOSE 8080\nCMD ["node", "/app/server.cjs"]\n');
   const config = {
@@ -90,16 +91,6 @@ async function deploy(platform: Platform): Promise<void> {
   app.write("keys.json", JSON.stringify({ AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY }));
   const { code, stdout, stderr } = await platform.wrangler(app.path, ["secret", "bulk", "keys.json"]);
   assert.equal(code, 0, stdout + stderr);
-}
-
-/** With its libraries, into the image. */
-function copyProgram(name: string): void {
-  const path = execFileSync("sh", ["-c", `command -v ${name}`], { encoding: "utf8" }).trim();
-  const libraries = [...execFileSync("ldd", [path], { encoding: "utf8" }).matchAll(/(\/\S+) \(/g)].map(([, file = ""]) => file);
-  for (const file of [path, ...libraries]) {
-    mkdirSync(join(image, dirname(file)), { recursive: true });
-    cpSync(file, join(image, file), { dereference: true });
-  }
 }
 
 /** A good answer's text. */

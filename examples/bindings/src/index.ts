@@ -5,6 +5,7 @@ export { ContainerProxy };
 interface Env {
   MY_CONTAINER: DurableObjectNamespace<MyContainer>;
   KV: KVNamespace;
+  R2: R2Bucket;
   DB: D1Database;
 }
 
@@ -29,6 +30,17 @@ MyContainer.outboundByHost = {
       return new Response("put");
     }
     return orNotFound(await env.KV.get(key));
+  },
+  // Each container sees objects of its own.
+  "my.r2": async (request: Request, env: Env, ctx: { containerId: string }) => {
+    const path = `${ctx.containerId}/${keyOf(request)}`;
+    if (request.method === "PUT") {
+      // R2 wants to know the length, and the container may send its body in chunks.
+      await env.R2.put(path, await request.arrayBuffer());
+      return new Response("put");
+    }
+    const object = await env.R2.get(path);
+    return object === null ? orNotFound(undefined) : new Response(object.body);
   },
   "my.d1": async (request: Request, env: Env) => {
     const row = await env.DB.prepare("SELECT size FROM widgets WHERE name = ?").bind(keyOf(request)).first<{ size: number }>();

@@ -31,6 +31,8 @@ export async function waitUntilReady(
 ): Promise<number> {
   // One that was told to stop may have closed its ports since.
   if (run.exit === undefined && run.signalledAt === undefined && run.readyPorts.has(port)) return 1;
+  // What the engine said last: the end of the wait itself says nothing.
+  let fault: EngineFault | undefined;
   for (let tries = 1; ; tries++) {
     try {
       const left = Math.max(1, limits.deadline - Date.now());
@@ -45,7 +47,8 @@ export async function waitUntilReady(
       if (limits.signal?.aborted) throw aborted(port, error);
       const diagnosis = await diagnose(run, error);
       if (diagnosis.kind !== "refused") throw diagnosis.error;
-      if (Date.now() >= limits.deadline) throw notListening(port, diagnosis.fault, error);
+      fault = diagnosis.fault ?? fault;
+      if (Date.now() >= limits.deadline) throw notListening(port, fault, error);
       await sleep(Math.min(limits.intervalMs, limits.deadline - Date.now()));
       if (limits.signal?.aborted) throw aborted(port, error);
     }
@@ -55,7 +58,11 @@ export async function waitUntilReady(
 /** The error for a port that did not listen in time. */
 export function notListening(port: number, fault: EngineFault | undefined, cause: unknown): ContainerError {
   if (fault !== undefined) return ContainerError.from(fault, cause);
-  return new ContainerError("PORT_NOT_LISTENING", `The container runs, but nothing answered on its port ${port} in time.`, { cause });
+  return new ContainerError(
+    "PORT_NOT_LISTENING",
+    `Container is not listening to port ${port}: it runs, but nothing answered there in time.`,
+    { cause },
+  );
 }
 
 function aborted(port: number, cause: unknown): ContainerError {

@@ -29,10 +29,11 @@ export class StateStore {
     else LaterWrites.of(this.ctx).put(KEY, () => this.#write());
   }
 
-  /** The process has ended. With an exit code it has run. */
+  /** The process has ended. A code is only shown of one that failed, as the published class does it after `stop()`; `lastStop` has it always. */
   setStopped(lastStop: LastStop): void {
     const { exitCode } = lastStop;
-    const status = exitCode === undefined ? { status: "stopped" as const } : { status: "stopped_with_code" as const, exitCode };
+    const failed = exitCode !== undefined && exitCode !== 0;
+    const status = failed ? { status: "stopped_with_code" as const, exitCode } : { status: "stopped" as const };
     this.#state = { ...status, lastChange: Date.now(), lastStop };
     this.#write();
   }

@@ -51,6 +51,11 @@ let openToAll = 0;
  * tells when a port opens. A server that starts in a few milliseconds is met within one, a runtime that takes a second costs little.
  */
 const retryMs = (waitedMs: number) => (waitedMs < 60 ? 1 : waitedMs < 1_000 ? 4 : 10);
+/**
+ * No application listens here: the published Container class asks this port whether a container runs that has no port of its own, and takes a refusal
+ * for yes. Held, it would ask for minutes.
+ */
+const PROBE_PORT = 33;
 const ESTABLISHED = "HTTP/1.1 200 Connection Established\r\n\r\n";
 
 /**
@@ -150,7 +155,7 @@ export class Ingress implements AsyncDisposable {
     instance.arrived();
     const descriptor = instance.network?.connectDescriptor(port);
     if (descriptor !== undefined) return descriptor;
-    if (Date.now() - since >= HOLD_MS || instance.openPorts.has(port) || instance.readyForMs >= SETTLE_MS)
+    if (port === PROBE_PORT || Date.now() - since >= HOLD_MS || instance.openPorts.has(port) || instance.readyForMs >= SETTLE_MS)
       return this.#notListening(port, instance);
     return undefined;
   }
