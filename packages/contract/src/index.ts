@@ -52,6 +52,7 @@ export type {
   ModuleKind,
   WorkerAssets,
   WorkerBinding,
+  WorkerContainer,
   WorkerModule,
   WorkerVersion,
 } from "./worker-version.js";

@@ -11,10 +11,18 @@ export interface WorkerVersion {
   readonly compatibilityFlags: readonly string[];
   readonly bindings: readonly WorkerBinding[];
   /** Durable Object classes that have a container. */
-  readonly containers: readonly { readonly className: string; readonly name?: string }[];
+  readonly containers: readonly WorkerContainer[];
   readonly annotations: Readonly<Record<string, string>>;
   /** Files that are served beside the code. A version with files and no modules is served by them alone; its `mainModule` is empty. */
   readonly assets?: WorkerAssets;
+}
+
+/** A class of a version that has a container. */
+export interface WorkerContainer {
+  readonly className: string;
+  readonly name?: string;
+  /** Images that the code may start, by the names it has for them: `<registry>/<account>/<name>@sha256:…`. Without them the class's application has one. */
+  readonly images?: Readonly<Record<string, string>>;
 }
 
 /** The static files of a version and how they are served. */

@@ -33,7 +33,11 @@ export function createControl(options: ControlOptions): Control {
     resume: (signal) => resume(services, signal),
     readSecret: (storeId, name) => services.secretStores.read(storeId, name, "workers"),
     scripts: () => services.addresses.published(),
-    images: async () => imageDigests(await services.store.applications.all()),
+    images: async () => {
+      const { store } = services;
+      const running = await Promise.all((await store.liveHeads()).map((head) => store.activeVersion(head)));
+      return imageDigests(await store.applications.all(), running);
+    },
     [Symbol.asyncDispose]: () => {
       services.tails[Symbol.dispose]();
       return services.runner[Symbol.asyncDispose]();

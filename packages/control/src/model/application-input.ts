@@ -1,13 +1,7 @@
 import { z } from "zod";
 import { ContainersError } from "../api/errors.js";
 import type { Application } from "./application.js";
-import {
-  type Configuration,
-  type ConfigurationChange,
-  configurationChange,
-  configurationInput,
-  resolveConfiguration,
-} from "./configuration.js";
+import { type Configuration, type ConfigurationChange, configurationChange, resolveConfiguration } from "./configuration.js";
 
 const seconds = z
   .number()
@@ -30,7 +24,7 @@ export const createInput = z.looseObject({
     .min(1)
     .max(255)
     .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, "may have letters, digits, dots, dashes and underscores"),
-  configuration: configurationInput.nullish(),
+  configuration: configurationChange.nullish(),
   durable_objects: z.looseObject({ namespace_id: z.string() }).nullish(),
 });
 
@@ -42,13 +36,16 @@ export type ModifyInput = z.infer<typeof modifyInput>;
 /** An application's settings apart from its releases. */
 export type ApplicationSettings = Pick<Application, "maxInstances" | "graceSeconds" | "extra">;
 
-const POLICIES = new Set(["default", "regional", "moon"]);
+/** The policy of a class whose images belong to the versions of its Worker. */
+const VERSIONED = "durable_object";
+const POLICIES = new Set(["default", "regional", "moon", VERSIONED]);
 const EXTRA = ["scheduling_policy", "constraints", "affinities", "observability"] as const;
 const DEFAULT_MAX_INSTANCES = 20;
 
 export interface CreatePlan extends ApplicationSettings {
   readonly name: string;
   readonly namespaceId: string;
+  readonly isVersioned: boolean;
   readonly configuration: Configuration;
 }
 
@@ -60,11 +57,18 @@ export function planCreate(input: CreateInput): CreatePlan {
       durable_objects: "is missing: an application without a Durable Object class is not served by Longshore.",
     });
   }
-  if (!input.configuration) throw new ContainersError("VALIDATE_INPUT", { configuration: "is missing." });
+  const isVersioned = input.scheduling_policy === VERSIONED;
+  const { image, ...rest } = input.configuration ?? {};
+  if (isVersioned === (typeof image === "string")) {
+    throw new ContainersError("VALIDATE_INPUT", {
+      "configuration.image": isVersioned ? `cannot be given with the policy ${VERSIONED}: images are the version's.` : "is missing.",
+    });
+  }
   return {
     name: input.name,
     namespaceId: input.durable_objects.namespace_id,
-    configuration: resolveConfiguration(input.configuration),
+    isVersioned,
+    configuration: resolveConfiguration({ ...rest, image: image ?? "" }),
     maxInstances: input.max_instances ?? DEFAULT_MAX_INSTANCES,
     graceSeconds: input.rollout_active_grace_period ?? 0,
     extra: { scheduling_policy: "default", ...extraOf(input) },
@@ -79,6 +83,10 @@ export interface ModifyPlan extends ApplicationSettings {
 /** Errors: `VALIDATE_INPUT`, `SURPASSED_BASE_LIMITS`. */
 export function planModify(application: Application, input: ModifyInput): ModifyPlan {
   assertPolicy(input.scheduling_policy);
+  if (input.scheduling_policy && (input.scheduling_policy === VERSIONED) !== (application.isVersioned === true)) {
+    const hint = "Delete the application with `wrangler containers delete`, and deploy again.";
+    throw new ContainersError("VALIDATE_INPUT", { scheduling_policy: `cannot become or stop being ${VERSIONED}.` }, { hint });
+  }
   return {
     ...(input.configuration ? { configuration: mergeConfiguration(application.live.configuration, input.configuration) } : {}),
     maxInstances: input.max_instances ?? application.maxInstances,

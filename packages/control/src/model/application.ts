@@ -30,6 +30,8 @@ export interface Application {
   readonly graceSeconds: number;
   /** Kept as the client sent them: scheduling_policy, constraints, affinities, observability. */
   readonly extra: Readonly<Record<string, unknown>>;
+  /** Its images are those of the Worker's version, and rollouts have no part in it. */
+  readonly isVersioned?: true;
   /** Newest first. */
   readonly rollouts: readonly Rollout[];
   /** What its containers ran with versions of the Worker that have been left, by their ids: to go back to one is to go back to this too. */

@@ -1,4 +1,4 @@
-import { type AssetsConfig, LongshoreError } from "@longshore/contract";
+import { type AssetsConfig, LongshoreError, type WorkerContainer } from "@longshore/contract";
 import { z } from "zod";
 import { checked, parseJson } from "../api/body.js";
 import { invalidScript, notServed } from "../api/errors.js";
@@ -16,7 +16,11 @@ const migrations = z.object({ old_tag: z.string().nullish(), new_tag: z.string()
 /** A binding as uploaded: what each type needs is checked where it is resolved. */
 export const uploadedBinding = z.looseObject({ name: z.string().min(1).max(255), type: z.string() });
 
-const container = z.object({ class_name: z.string(), name: z.string().nullish(), images: z.record(z.string(), z.unknown()).nullish() });
+const container = z.object({
+  class_name: z.string(),
+  name: z.string().nullish(),
+  images: z.record(z.string().min(1).max(128), z.string()).nullish(),
+});
 
 const assets = z.object({
   jwt: z.string().nullish(),
@@ -64,7 +68,7 @@ export interface UploadMetadata {
   readonly bindings: readonly UploadedBinding[];
   readonly compatibilityDate: string;
   readonly compatibilityFlags: readonly string[];
-  readonly containers: readonly { readonly className: string; readonly name?: string }[];
+  readonly containers: readonly WorkerContainer[];
   readonly migrations?: Migrations;
   readonly keepBindings: readonly string[];
   readonly annotations: Readonly<Record<string, string>>;
@@ -98,11 +102,11 @@ export function parseUploadMetadata(text: string): UploadMetadata {
   const uploadedAssets = readAssets(raw);
   const mainModule = raw.main_module ?? "";
   if (mainModule === "" && uploadedAssets === undefined) throw invalidScript("The upload's metadata names no main_module.");
-  const containers = (raw.containers ?? []).map((each) => {
-    if (!isEmpty(each.images))
-      throw notServed(`A container with an \`images\` map (class "${each.class_name}")`, "Give it one `image` instead.");
-    return { className: each.class_name, ...(typeof each.name === "string" ? { name: each.name } : {}) };
-  });
+  const containers = (raw.containers ?? []).map(({ class_name, name, images }) => ({
+    className: class_name,
+    ...(typeof name === "string" ? { name } : {}),
+    ...(images && Object.keys(images).length > 0 ? { images } : {}),
+  }));
   assertUnique(
     containers.map((each) => each.className),
     (name) => `Durable Object class "${name}" has two containers; it can have one.`,

@@ -54,6 +54,7 @@ export function versionView(version: StoredVersion): Record<string, unknown> {
         containers: version.containers.map((each) => ({
           class_name: each.className,
           ...(each.name === undefined ? {} : { name: each.name }),
+          ...(each.images === undefined ? {} : { images: each.images }),
         })),
       },
     },

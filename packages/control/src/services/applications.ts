@@ -13,6 +13,8 @@ import type { Background } from "./background.js";
 import type { ImageCheck } from "./image-check.js";
 import type { Tenants } from "./tenants.js";
 
+const NAMESPACE_PATTERN = /^[0-9a-f]{32}$/;
+
 /** How long an instance may take to end after SIGTERM. Source: spec 17. */
 export const STOP_GRACE_MS = 15 * 60_000;
 
@@ -43,7 +45,7 @@ export class Applications {
 
   /** Errors: `APPLICATION_NOT_FOUND`. */
   async get(id: string): Promise<Application> {
-    const stored = UUID_PATTERN.test(id) ? await this.#parts.store.applications.get(id) : undefined;
+    const stored = UUID_PATTERN.test(id) || NAMESPACE_PATTERN.test(id) ? await this.#parts.store.applications.get(id) : undefined;
     if (stored === undefined) throw applicationNotFound(id);
     return stored.value;
   }
@@ -52,8 +54,8 @@ export class Applications {
   async create(input: CreateInput): Promise<Application> {
     const plan = planCreate(input);
     assertWithinTotals(plan.configuration, plan.maxInstances, this.#parts.limits);
-    const image = await this.#parts.images.resolve(plan.configuration);
-    await this.#parts.images.prepare(image, plan.configuration);
+    const image = plan.isVersioned ? "" : await this.#parts.images.resolve(plan.configuration);
+    if (!plan.isVersioned) await this.#parts.images.prepare(image, plan.configuration);
     const { script } = await this.#owner(plan.namespaceId);
     return this.#parts.locks.run(script, async () => {
       // Looked up again: while the image was prepared the Worker may have changed.
@@ -61,7 +63,9 @@ export class Applications {
       await this.#assertContainerClass(head, className);
       const now = this.#now();
       const application: Application = {
-        id: randomUUID(),
+        // Clients look for such an application by its class.
+        id: plan.isVersioned ? plan.namespaceId : randomUUID(),
+        ...(plan.isVersioned ? { isVersioned: true } : {}),
         name: plan.name,
         createdAt: now,
         updatedAt: now,
@@ -89,11 +93,14 @@ export class Applications {
     const seen = await this.get(id);
     const { configuration, maxInstances } = planModify(seen, input);
     assertWithinTotals(configuration ?? seen.pending ?? seen.live.configuration, maxInstances, this.#parts.limits);
-    if (configuration !== undefined) await this.#parts.images.resolve(configuration);
+    if (configuration !== undefined && !seen.isVersioned) await this.#parts.images.resolve(configuration);
     return this.#parts.locks.run(seen.script, async () => {
       const changed = await this.#parts.store.applications.update(id, (application) => {
         const { configuration: pending, ...settings } = planModify(application, input);
-        return { ...application, ...settings, ...(pending === undefined ? {} : { pending }), updatedAt: this.#now() };
+        const changed = { ...application, ...settings, updatedAt: this.#now() };
+        if (pending === undefined) return changed;
+        // With no rollout to wait for, new instances have it at once.
+        return application.isVersioned ? { ...changed, live: { ...application.live, configuration: pending } } : { ...changed, pending };
       });
       if (changed === undefined) throw applicationNotFound(id);
       await this.#parts.tenants.sync(changed.script);

@@ -1,6 +1,6 @@
 import { type Engine, LongshoreError } from "@longshore/contract";
 import { ContainersError, type ContainersErrorName } from "../api/errors.js";
-import type { Configuration } from "../model/configuration.js";
+import { type Configuration, LARGEST } from "../model/configuration.js";
 import { localReference, parseImage } from "../model/image-reference.js";
 import type { Images } from "../options.js";
 
@@ -58,6 +58,19 @@ export class ImageCheck {
       throw new ContainersError("IMAGE_REGISTRY_DOESNT_CONTAIN_IMAGE", { image: `The registry has no ${image}.` });
     }
     await this.prepare(image, configuration);
+  }
+
+  /** Makes an image of the account ready that is named by its digest. Errors: as {@link resolve}. */
+  async preparePinned(image: string): Promise<void> {
+    const { registryHost, accountId } = this.#parts;
+    const reference = parseImage(image, registryHost, accountId);
+    if (reference.isElsewhere || !("digest" in reference.selector)) {
+      throw new ContainersError("VALIDATE_INPUT", {
+        image: `"${image}" must be in ${registryHost}/${accountId}/, and named by its digest.`,
+      });
+    }
+    const configuration = { image, vcpu: LARGEST.vcpu, memory_mib: LARGEST.memoryMib, disk: { size_mb: LARGEST.diskMb } };
+    await this.reprepare(localReference(reference), configuration);
   }
 
   /** Makes the image ready to start. Errors: as {@link resolve}; `VALIDATE_INPUT` when it does not fit on the instance's disk. */

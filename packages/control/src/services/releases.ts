@@ -55,6 +55,7 @@ export class Releases {
     await this.#parts.buckets.assertExist(version.bindings);
     await this.#parts.secretStores.assertExist(version.bindings);
     await this.#assertServicesExist(head.name, version);
+    await this.#parts.versionImages.requireOwn(version);
     try {
       return await this.#parts.workers.check(this.target(head, version));
     } catch (error) {

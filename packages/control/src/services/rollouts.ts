@@ -50,6 +50,11 @@ export class Rollouts {
   async create(applicationId: string, input: RolloutInput): Promise<Rollout> {
     const steps = planSteps(input);
     const seen = await this.#parts.applications.get(applicationId);
+    if (seen.isVersioned) {
+      throw new ContainersError("VALIDATE_INPUT", {
+        scheduling_policy: "the images of this application change with the Worker's version.",
+      });
+    }
     const base = seen.pending ?? seen.live.configuration;
     const configuration = input.target_configuration ? mergeConfiguration(base, input.target_configuration) : base;
     const image = await this.#parts.images.resolve(configuration);

@@ -46,6 +46,7 @@ export interface Services {
   readonly applications: Applications;
   readonly rollouts: Rollouts;
   readonly runner: RolloutRunner;
+  readonly imageCheck: ImageCheck;
 }
 
 const ROLLOUTS: RolloutSettings = { drainMs: 5_000, watchMs: 10_000, onCrash: "stop" };
@@ -104,5 +105,6 @@ export function wireServices(options: ControlOptions): Services {
     applications,
     rollouts,
     runner,
+    imageCheck,
   };
 }

@@ -4,6 +4,7 @@ import { type Application, type Release, remembering, runsTheSame } from "../mod
 import type { CrashReaction } from "../model/rollout.js";
 import { beginRollout } from "../model/rollout-begin.js";
 import { crashReactionOf, planSteps } from "../model/rollout-input.js";
+import type { StoredVersion } from "../model/script-head.js";
 import type { Clock } from "../options.js";
 import type { Store } from "../state/store.js";
 import type { ImageCheck } from "./image-check.js";
@@ -60,6 +61,19 @@ export class VersionImages {
     return changes;
   }
 
+  /** Makes the images ready that the version itself names. Errors: `CONFLICT` naming one that is not there, or not any more. */
+  async requireOwn({ id, containers }: StoredVersion): Promise<void> {
+    for (const [name, image] of containers.flatMap(({ images = {} }) => Object.entries(images))) {
+      try {
+        await this.#parts.images.preparePinned(image);
+      } catch (cause) {
+        if (!(cause instanceof LongshoreError) || cause.code === "UNAVAILABLE" || cause.code === "NO_SPACE") throw cause;
+        const message = `Version ${id} cannot be deployed: its container image "${name}" (${image}) is not there, or not any more. ${cause.message}`;
+        throw new LongshoreError("CONFLICT", message, { cause, hint: "Push the same image again, or deploy anew with `wrangler deploy`." });
+      }
+    }
+  }
+
   /** Has new containers start on what the changes say, and running ones replaced in one step. The result puts everything back. */
   async apply(changes: readonly ImageChange[]): Promise<() => Promise<void>> {
     const { store, onCrash, clock } = this.#parts;
@@ -85,6 +99,6 @@ export class VersionImages {
   }
 
   async #of(script: string): Promise<Application[]> {
-    return (await this.#parts.store.applications.all()).filter((each) => each.script === script);
+    return (await this.#parts.store.applications.all()).filter((each) => each.script === script && !each.isVersioned);
   }
 }

@@ -107,13 +107,13 @@ export function wranglerSuite(release: WranglerRelease): void {
       await until(() => harness.engine.stops.length === 1);
       assert.equal(harness.engine.stops[0]?.reason, "rollout");
       assert.equal(harness.traffic.holds, 1);
-      const row = harness.engine.tenants.get(NAME)?.classes[0];
-      assert.equal(row?.image, `${ACCOUNT}/app@${digestOf("b")}`);
-      assert.equal(row?.version, 2);
       await until(async () => {
         const rollouts = await harness.call("GET", `containers/applications/${applicationId()}/rollouts`);
         return rollouts.result[0].status === "completed";
       });
+      const row = harness.engine.tenants.get(NAME)?.classes[0];
+      assert.equal(row?.image, `${ACCOUNT}/app@${digestOf("b")}`);
+      assert.equal(row?.version, 2);
       assert.match(succeeded(await app.run(["deploy"])), /no changes/);
     });
 

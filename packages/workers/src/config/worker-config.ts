@@ -4,6 +4,7 @@ import {
   type ModuleKind,
   PROTOCOL_HEADER,
   type WorkerBinding,
+  type WorkerContainer,
   type WorkerModule,
   type WorkerTarget,
 } from "@longshore/contract";
@@ -94,17 +95,21 @@ export function moduleExpression(name: string, kind: ModuleKind, file: string): 
 
 /** Every class of the script is declared, bound or not: its objects keep their alarms and their data. */
 function durableObjects({ version, namespaces }: WorkerTarget): Expression[] {
-  return namespaces.map((namespace) =>
-    struct({
+  return namespaces.map((namespace) => {
+    const container = version.containers.find(({ className }) => className === namespace.className);
+    return struct({
       className: text(namespace.className),
       uniqueKey: text(namespace.id),
       enableSql: namespace.sqlite ? bool(true) : undefined,
-      // The engine knows each namespace's image: a new image needs no new configuration.
-      container: version.containers.some(({ className }) => className === namespace.className)
-        ? struct({ imageName: text(namespace.id) })
-        : undefined,
-    }),
-  );
+      container: container === undefined ? undefined : containerOptions(container, namespace.id),
+    });
+  });
+}
+
+/** The engine knows the image of a class that has one: a new image needs no new configuration. Images of the version are the code's to choose from. */
+function containerOptions({ images }: WorkerContainer, namespaceId: string): Expression {
+  if (images === undefined) return struct({ imageName: text(namespaceId) });
+  return struct({ images: list(Object.entries(images).map(([name, image]) => struct({ name: text(name), image: text(image) }))) });
 }
 
 function containerEngine(socketPath: string): Expression {
