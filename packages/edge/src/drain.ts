@@ -6,6 +6,8 @@ import type { Lane } from "./lane.js";
 const LONG_MS = 1000;
 /** How long requests are held at the first try while short ones end; twice as long at each further try, up to {@link LONG_MS}. */
 const FIRST_TRY_MS = 100;
+/** At the last try: how long a stream may have been one at least, before it counts as one that is not about to end, and how often that is looked at. */
+const STREAM_MS = 25;
 /** Between two tries, so that requests are served more than they are held. */
 const PAUSE_MS = 300;
 
@@ -20,10 +22,9 @@ export async function holdQuiet(lanes: readonly Lane[], drainMs: number): Promis
     const last = left() === 0;
     const hold = heldBy(lanes);
     // At the last try streams are left to be cut, but whoever waits for an answer gets it.
-    const quiet = (lane: Lane) => (last ? lane.hasOnlyStreams(FIRST_TRY_MS) : lane.isQuiet);
+    const quiet = (lane: Lane) => (last ? lane.hasOnlyStreams(STREAM_MS) : lane.isQuiet);
     const until = performance.now() + (last ? LONG_MS : tryMs);
-    for (const lane of lanes)
-      await lane.settled(() => quiet(lane), Math.max(0, until - performance.now()), last ? FIRST_TRY_MS / 2 : undefined);
+    for (const lane of lanes) await lane.settled(() => quiet(lane), Math.max(0, until - performance.now()), last ? STREAM_MS : undefined);
     if (last || lanes.every(quiet)) return hold;
     await hold[Symbol.asyncDispose]();
     await sleep(Math.min(PAUSE_MS, left()));

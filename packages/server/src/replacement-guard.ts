@@ -25,13 +25,21 @@ export function replacementGuard(engine: Engine, drainMs: number): ReplacementGu
       await Promise.all(scripts.map((script) => setGate(engine, script, true)));
     },
     async enter(script, callers) {
+      const began = performance.now();
       const hold = await guard.traffic?.hold([script, ...callers], Math.max(drainMs, LEAST_DRAIN_MS));
+      const held = performance.now();
       await setGate(engine, script, true);
       hold?.cut();
       return {
         async [Symbol.asyncDispose]() {
           await setGate(engine, script, false);
           await hold?.[Symbol.asyncDispose]();
+          // What a deploy costs those who send requests, for whoever wonders.
+          log.info("a Worker's process was replaced", {
+            script,
+            waitedMs: Math.round(held - began),
+            heldMs: Math.round(performance.now() - held),
+          });
         },
       };
     },
