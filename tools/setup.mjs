@@ -33,6 +33,7 @@ const TEST_PROGRAMS = {
   bindfs: "bindfs",
   fusermount3: "fuse3",
   s3fs: "s3fs",
+  rclone: "rclone",
   perl: "perl-base",
   strace: "strace",
   podman: "podman",

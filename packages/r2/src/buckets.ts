@@ -82,15 +82,23 @@ export class Buckets {
     return record;
   }
 
-  /** Errors: `NoSuchBucket`, `BucketNotEmpty`. What is being written into it meanwhile finds that it is gone ({@link assertThere}). */
+  /** Errors: `NoSuchBucket`, `BucketNotEmpty`. What is being written into it meanwhile finds that it is gone ({@link isThere}), or keeps it there. */
   async delete(name: string): Promise<BucketRecord> {
     const record = await this.get(name);
-    for await (const _object of this.#bucket.list(objectsOf(record.id))) throw new R2Error("BucketNotEmpty");
+    if (!(await this.#isEmpty(record))) throw new R2Error("BucketNotEmpty");
     // Twice: what somebody reads meanwhile must not be kept.
     this.#forget(name);
     await this.#bucket.delete(BUCKETS + name);
     this.#forget(name);
-    return record;
+    if (await this.#isEmpty(record)) return record;
+    // Something was acknowledged between the look and the end.
+    await this.#bucket.put(BUCKETS + name, JSON.stringify(record), { ifNoneMatch: "*" });
+    throw new R2Error("BucketNotEmpty");
+  }
+
+  async #isEmpty({ id }: BucketRecord): Promise<boolean> {
+    for await (const _object of this.#bucket.list(objectsOf(id))) return false;
+    return true;
   }
 
   #forget(name: string): void {

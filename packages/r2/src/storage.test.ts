@@ -62,6 +62,20 @@ test("buckets: made once, changed, listed, deleted when empty; they and their ob
   assert.equal(await t.under.storage.get("box", "k").catch(() => "failed"), undefined);
 });
 
+test("a bucket that is deleted while it is written to: what was acknowledged is there, and the bucket with it", async () => {
+  await using t = await setUp();
+  for (let round = 0; round < 30; round++) {
+    const name = `race-${round}`;
+    await t.under.storage.createBucket(name);
+    const put = (n: number) => t.under.storage.put(name, `k${n}`, bytes("x"), NO_FACTS);
+    const outcomes = await Promise.allSettled([t.under.storage.deleteBucket(name), ...[1, 2, 3].map(put)]);
+    const [deleted, ...puts] = outcomes;
+    const kept = puts.filter(({ status }) => status === "fulfilled").length;
+    if (deleted?.status === "fulfilled") assert.equal(kept, 0, `round ${round}`);
+    else assert.equal((await t.under.storage.usage(name)).objects, kept, `round ${round}`);
+  }
+});
+
 test("objects: small, large, empty; ranges; what a reader began with it gets", async () => {
   await using t = await setUp();
   const large = randomBytes(3_000_000);

@@ -47,6 +47,7 @@ test("a Debian image's trust store takes the certificate, once, and keeps it whe
     const variables = installCertificate(root, authority);
     assert.equal(variables.NODE_EXTRA_CA_CERTS, CERTIFICATE_PATH);
     assert.equal(variables.REQUESTS_CA_BUNDLE, "/etc/ssl/certs/ca-certificates.crt");
+    assert.equal(variables.AWS_CA_BUNDLE, undefined);
   }
   assert.equal(readFileSync(bundle, "utf8").split("BEGIN CERTIFICATE").length, 3);
   assert.equal(readFileSync(join(root, CERTIFICATE_PATH), "utf8"), authority.certificate);
