@@ -105,7 +105,13 @@ const scenes = {
   async state(box) {
     return box.getState();
   },
-  sleepSoon: (box) => box.sleepSoon(),
+  // Longer than it would take to fall asleep.
+  async longCommand(box) {
+    await box.sleepSoon();
+    const process = await box.exec(["sleep", "4"]);
+    const exitCode = await process.exitCode;
+    return { exitCode, status: (await box.getState()).status };
+  },
   crash: (box) => run(box, ["sh", "-c", "kill -9 $(cat /pid)"]),
 };
 
@@ -198,7 +204,8 @@ test("getState() says why it is awake and why it stopped", async (platform) => {
   assert.deepEqual(stop, { cause: "signal", reason: "runtime_signal", exitCode: 137, lastLines: ["serving"] });
   assert.match(String(message), /137/);
   await platform.fetch(NAME, "/s/");
-  await platform.fetch(NAME, "/s/sleepSoon");
+  const command = await (await platform.fetch(NAME, "/s/longCommand")).json();
+  assert.deepEqual(command, { exitCode: 0, status: "healthy" });
   const asleep = await eventually("its sleep", 20_000, async () => {
     const seen = await state();
     return (seen.lastStop as { cause: string }).cause === "idle" ? seen : undefined;

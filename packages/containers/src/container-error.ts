@@ -1,7 +1,14 @@
 import type { EngineFault, EngineFaultCode } from "./engine-error.js";
 
 /** Every way in which a container can fail to take a request: the engine's reasons, and those that only this class can know. */
-export type ContainerErrorCode = EngineFaultCode | "OUT_OF_MEMORY" | "CONNECTION_LOST" | "NO_CAPACITY" | "ABORTED" | "UNSUPPORTED";
+export type ContainerErrorCode =
+  | EngineFaultCode
+  | "OUT_OF_MEMORY"
+  | "STARTS_LIMITED"
+  | "CONNECTION_LOST"
+  | "NO_CAPACITY"
+  | "ABORTED"
+  | "UNSUPPORTED";
 
 interface Meaning {
   readonly status: number;
@@ -28,6 +35,10 @@ const MEANING: Readonly<Record<ContainerErrorCode, Meaning>> = {
     advice: "Raise `max_instances` in the Wrangler configuration, or let instances sleep sooner with `sleepAfter`.",
     retryAfter: 10,
   },
+  STARTS_LIMITED: {
+    status: 429,
+    advice: "Its output says why it fails; correct the image, its entrypoint or its variables, and deploy again.",
+  },
   NO_CAPACITY: { status: 503, advice: "Raise `max` or `concurrency`, or wait longer with `queueMs`.", retryAfter: 1 },
   IMAGE_UNAVAILABLE: { status: 503, advice: "Push the image again with `wrangler deploy`.", retryAfter: 10 },
   START_FAILED: { status: 500, advice: "Correct what is named above, and deploy again." },
@@ -41,6 +52,8 @@ export interface ContainerErrorOptions {
   readonly cause?: unknown;
   readonly exitCode?: number;
   readonly lastLines?: readonly string[];
+  /** Seconds after which another try makes sense, where that is known better than from the code. */
+  readonly retryAfter?: number;
 }
 
 /** A failure of the container with a code to decide on. The message says what happened and ends with the program's last lines of output. */
@@ -53,6 +66,8 @@ export class ContainerError extends Error {
   /** Set if the process ended. */
   readonly exitCode: number | undefined;
   readonly lastLines: readonly string[];
+  /** Seconds after which another try makes sense; `undefined` if it does not by itself. */
+  readonly retryAfter: number | undefined;
 
   constructor(code: ContainerErrorCode, what: string, options: ContainerErrorOptions = {}) {
     const lines = options.lastLines ?? [];
@@ -62,6 +77,7 @@ export class ContainerError extends Error {
     this.code = code;
     this.exitCode = options.exitCode;
     this.lastLines = lines;
+    this.retryAfter = options.retryAfter ?? MEANING[code].retryAfter;
   }
 
   /** The error that an engine's account stands for. */
@@ -88,8 +104,7 @@ export class ContainerError extends Error {
   /** The plain-text answer for a client: what happened, the last output, what to do. `x-container-error` carries the code. */
   toResponse(): Response {
     const headers = new Headers({ "content-type": "text/plain; charset=utf-8", [ContainerError.HEADER]: this.code });
-    const { retryAfter } = MEANING[this.code];
-    if (retryAfter !== undefined) headers.set("retry-after", String(retryAfter));
+    if (this.retryAfter !== undefined) headers.set("retry-after", String(this.retryAfter));
     return new Response(`${this.message}\n${this.advice}\n`, { status: this.status, headers });
   }
 }

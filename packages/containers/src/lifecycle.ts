@@ -2,6 +2,7 @@ import { engineAccount, explained, lastStop } from "./engine-account.js";
 import { exitCodeOf } from "./engine-error.js";
 import { isUp } from "./is-up.js";
 import { type Exit, Run } from "./run.js";
+import { StartLimit } from "./start-limit.js";
 import type { StateStore } from "./state-store.js";
 import type { ContainerStartConfigOptions, ContainerStartOptions, LastStop, State, StopCause, StopParams } from "./types.js";
 import { within } from "./wait.js";
@@ -52,6 +53,7 @@ export class Lifecycle {
   #beginning: Promise<Run> | undefined;
   /** The last run that ended, until the engine was asked about it. */
   #last: { readonly run: Run; readonly stop: LastStop } | undefined;
+  #limit = new StartLimit();
   #stopHook: Promise<void> = Promise.resolve();
 
   constructor(
@@ -91,7 +93,9 @@ export class Lifecycle {
     // A failure must not leave the critical section: the runtime would reset the object.
     const failure = await this.ctx.blockConcurrencyWhile(async () => {
       try {
-        await this.host.onStart();
+        const done = this.host.onStart();
+        if (done instanceof Promise) this.#listenInside(run);
+        await done;
         return undefined;
       } catch (error) {
         return { error };
@@ -178,6 +182,7 @@ export class Lifecycle {
 
   #begin(given: ContainerStartConfigOptions): Run | Promise<Run> {
     if (this.#beginning !== undefined) return this.#beginning;
+    if (!this.container.running) this.#limit.check();
     const before = this.container.running ? undefined : this.host.beforeStart(given);
     if (before === undefined) return this.#run(given);
     this.#beginning = before
@@ -210,14 +215,25 @@ export class Lifecycle {
   }
 
   #watch(run: Run): Run {
-    run.over = this.container.monitor().then(
+    void this.container.monitor().then(
       () => this.#end(run, 0),
       (error) => this.#endedBy(run, error),
     );
     return run;
   }
 
-  async #endedBy(run: Run, error: unknown): Promise<Exit> {
+  /** In a critical section only what was begun there is heard: a hook that waits for a process which has ended would wait until it is reset. */
+  #listenInside(run: Run): void {
+    void this.container.monitor().then(
+      () => this.#end(run, 0),
+      (error) => {
+        const code = exitCodeOf(error);
+        if (code !== undefined) this.#end(run, code);
+      },
+    );
+  }
+
+  async #endedBy(run: Run, error: unknown): Promise<void> {
     const code = exitCodeOf(error);
     if (code !== undefined) return this.#end(run, code);
     // No exit code: either it never started, or contact with the engine broke. Only the engine knows.
@@ -229,8 +245,8 @@ export class Lifecycle {
    * The process runs, but the runtime takes it for ended. The engine gives it back to a start that asks for just the same; where that is not known, a
    * new object has to find it, since the runtime removes a container that it cannot create.
    */
-  async #takeBack(run: Run): Promise<Exit> {
-    if (run.options === undefined) return this.#loseSight();
+  async #takeBack(run: Run): Promise<void> {
+    if (run.options === undefined) return this.host.lost();
     try {
       if (!this.container.running) this.container.start(run.options);
       await this.container.monitor();
@@ -238,20 +254,17 @@ export class Lifecycle {
     } catch (error) {
       const code = exitCodeOf(error);
       if (code !== undefined) return this.#end(run, code);
-      return (await this.isUp()) ? this.#loseSight() : this.#end(run, undefined);
+      if (await this.isUp()) this.host.lost();
+      else this.#end(run, undefined);
     }
   }
 
-  #loseSight(): Promise<never> {
-    this.host.lost();
-    return new Promise(() => undefined);
-  }
-
-  #end(run: Run, code: number | undefined): Exit {
+  #end(run: Run, code: number | undefined): void {
+    if (run.exit !== undefined) return;
     const interrupted = run.signalledAt !== undefined || code === EXIT_SIGINT || code === EXIT_SIGTERM;
     const reason = interrupted || code === EXIT_SIGKILL ? "runtime_signal" : "exit";
     const exit: Exit = { exitCode: code ?? 0, reason, started: code !== undefined, interrupted };
-    run.exit = exit;
+    if (exit.started && exit.exitCode !== 0 && reason === "exit" && run.readyPorts.size === 0 && !run.adopted) this.#limit.failed();
     if (this.run === run) {
       this.run = undefined;
       const stop = lastStop(run, code, reason);
@@ -263,7 +276,7 @@ export class Lifecycle {
     }
     if (exit.started) this.#stopHook = this.#callOnStop({ exitCode: exit.exitCode, reason: exit.reason });
     if (code === EXIT_SIGKILL && !interrupted) void this.#stopHook.then(() => this.host.killed(run));
-    return exit;
+    run.ended(exit);
   }
 
   async #callOnStop(params: StopParams): Promise<void> {

@@ -27,8 +27,9 @@ export class Run {
   account: Promise<EngineFault | undefined> | undefined;
   /** Set when the process is known to have ended. */
   exit: Exit | undefined;
-  /** Resolves when the exit has been dealt with and another run may begin. Never rejects. */
-  over: Promise<Exit> = new Promise(() => undefined);
+  /** Resolves when the exit is known and another run may begin. Never rejects. */
+  readonly over: Promise<Exit>;
+  #resolveOver: (exit: Exit) => void = () => undefined;
   /** What its start was given, to start the container again as it was. */
   given: ContainerStartConfigOptions = {};
   /** What the runtime was given for it; `undefined` for a process that was found running. */
@@ -43,6 +44,14 @@ export class Run {
     readonly adopted: boolean,
   ) {
     this.hook = adopted ? "done" : "pending";
+    this.over = new Promise((resolve) => {
+      this.#resolveOver = resolve;
+    });
+  }
+
+  ended(exit: Exit): void {
+    this.exit = exit;
+    this.#resolveOver(exit);
   }
 
   /** True if requests may go straight to this port. */

@@ -40,6 +40,7 @@ const CLASSES = {
   Frozen: "frozen",
   Hog: "hog",
   Hooked: "hello",
+  Noted: "hello",
   Dies: "dies",
   Deaf: "deaf",
   Slow: "slow",

@@ -9,7 +9,7 @@ import { connectService, isServiceName, type LocalService, SERVICE_ADDRESS, SERV
 import type { EgressPolicy } from "./policy.js";
 import { type EgressRules, mayIntercept } from "./rules.js";
 import type { Way } from "./traffic.js";
-import { askWorker, type Tunnel } from "./worker-tunnel.js";
+import { askWorker, endsAtOnce, type Tunnel } from "./worker-tunnel.js";
 
 /** On these ports the client speaks first, so it is waited for. */
 const CLIENT_FIRST_PORTS = new Set([80, 443]);
@@ -57,6 +57,11 @@ export async function handleConnection(client: Socket, caller: Caller, policy: E
   if (tunnel.status !== 200 && tunnel.status !== 202) {
     tunnel.socket.destroy();
     return deny(client);
+  }
+  // A workerd that was restarted would have it that there is no Internet: it ends what no Worker takes.
+  if (tunnel.status === 202 && rules.internet && rules.unheard && (await endsAtOnce(tunnel))) {
+    tunnel.socket.destroy();
+    return await goOut(client, caller, rules, policy);
   }
   // With 202 workerd passes the bytes on to a Worker, or dials out itself; it does not say which.
   caller.goes(client, tunnel.status === 202 && caller.rules()?.internet === true ? "internet" : "workers");

@@ -162,6 +162,25 @@ test("HTTPS: the Worker gets the request, under a certificate that the container
   assert.match(await s.ask("/2/running"), /true/);
 });
 
+test("with the Internet on, what no Worker takes still goes out after the Worker was restarted", async () => {
+  await using s = await stage();
+  s.internet.tcp(443, (socket) => socket.once("data", () => socket.end("not TLS at all")));
+  s.internet.tcp(5000, (socket) => socket.end("who speaks first"));
+  const goesOut = async () => {
+    const socket = connectTls({ socket: s.container().connect(INTERNET_ADDRESS, 443), servername: "other.example" });
+    await assert.rejects(once(socket, "secureConnect"), { code: "ERR_SSL_WRONG_VERSION_NUMBER" });
+    assert.equal(await text(s.container().connect(INTERNET_ADDRESS, 5000)), "who speaks first");
+  };
+  await s.ask("/1/all?tag=first");
+  await s.ask("/1/start?internet=on");
+  await goesOut();
+  await s.restartWorker();
+  assert.equal(await s.ask("/1/running"), "true");
+  await s.ask("/1/all?tag=second");
+  assert.match((await s.container().get(INTERNET_ADDRESS, 80, "my.worker")).body, /^second/);
+  await goesOut();
+});
+
 test("raw TCP goes to the Worker's connect", async () => {
   await using s = await stage();
   await s.ask("/1/tcp?to=10.0.0.5:5432&tag=database");

@@ -8,7 +8,15 @@ test("a port alone keeps what was said before; without a word there is no Intern
   const first = mergeRules(undefined, { port: 4000 });
   assert.deepEqual(first, { port: 4000, allowHostnames: [], internet: false });
   const second = mergeRules(first, { port: 4000, dns: { allowHostnames: ["a"] }, internet: { enabled: true } });
-  assert.deepEqual(mergeRules(second, { port: 5000 }), { port: 5000, allowHostnames: ["a"], internet: true });
+  assert.deepEqual(mergeRules(second, { port: 5000 }), {
+    port: 5000,
+    allowHostnames: ["a"],
+    internet: true,
+    unheard: true,
+  });
+  assert.equal(mergeRules(mergeRules(second, { port: 5000 }), { port: 5000, dns: {} }).unheard, true);
+  assert.equal(mergeRules(mergeRules(second, { port: 5000 }), { port: 5000, internet: { enabled: true } }).unheard, undefined);
+  assert.equal(mergeRules(second, { port: 4000, dns: {} }).unheard, undefined);
   assert.deepEqual(mergeRules(second, { port: 5000, dns: {} }).allowHostnames, []);
   for (const body of [undefined, {}, { port: 0 }, { port: 1, internet: { enabled: "yes" } }, { port: 1, dns: { allowHostnames: "*" } }]) {
     assert.throws(

@@ -9,6 +9,8 @@ export interface EgressRules {
   readonly allowHostnames: readonly string[];
   /** Whether what nothing is registered for may go out. */
   readonly internet: boolean;
+  /** True if the workerd that takes connections now never heard of {@link internet}, as one that was restarted: it dials nothing itself then. */
+  readonly unheard?: boolean;
 }
 
 const update = z.object({
@@ -29,10 +31,13 @@ export function mergeRules(current: EgressRules | undefined, body: unknown): Egr
     });
   }
   const { port, dns, internet } = parsed.data;
+  const heard = internet !== undefined && internet !== null;
+  const unheard = !heard && current !== undefined && (current.unheard === true || current.port !== port);
   return {
     port,
     allowHostnames: dns === undefined || dns === null ? (current?.allowHostnames ?? []) : (dns.allowHostnames ?? []),
     internet: internet?.enabled ?? current?.internet ?? false,
+    ...(unheard ? { unheard } : {}),
   };
 }
 

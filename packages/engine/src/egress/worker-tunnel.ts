@@ -18,6 +18,8 @@ export interface Tunnel {
 }
 
 const ANSWER_MS = 10_000;
+/** How long a workerd that knows of no Internet may take to end what it does not take. */
+const END_MS = 250;
 const HEAD_BYTES = 8 * 1024;
 
 /** Asks workerd to take a connection. Errors: `UNAVAILABLE` when it cannot be reached or does not answer; then nothing must go out. */
@@ -57,5 +59,26 @@ function answer(socket: Socket): Promise<Tunnel> {
       resolve({ status: Number(status), socket, head: received.subarray(end + 4) });
     };
     socket.on("data", onData).once("error", onError).once("close", onClose);
+  });
+}
+
+/** True if the tunnel's other end says nothing and ends. What it says instead stays to be read. */
+export function endsAtOnce({ socket, head }: Tunnel): Promise<boolean> {
+  if (head.length > 0) return Promise.resolve(false);
+  return new Promise((resolve) => {
+    const settle = (ended: boolean) => {
+      clearTimeout(timer);
+      socket.off("readable", onReadable).off("end", onEnd).off("close", onEnd).off("error", onEnd);
+      resolve(ended);
+    };
+    const onEnd = () => settle(true);
+    const onReadable = () => {
+      const chunk = socket.read() as Buffer | null;
+      if (chunk === null) return;
+      socket.unshift(chunk);
+      settle(false);
+    };
+    const timer = setTimeout(() => settle(false), END_MS);
+    socket.on("readable", onReadable).once("end", onEnd).once("close", onEnd).once("error", onEnd);
   });
 }

@@ -17,6 +17,11 @@ class Base extends Container {
     events.push({ class: this.constructor.name, id: this.ctx.id.toString(), event, ...detail });
   }
 
+  alarm(info) {
+    this.note("alarm");
+    return super.alarm(info);
+  }
+
   onStop(params) {
     this.note("stop", params);
   }
@@ -55,6 +60,14 @@ export class Hooked extends Base {
     this.note("start");
     const response = await this.containerFetch("http://container/from-onStart");
     this.note("started", { path: (await response.json()).path });
+  }
+}
+
+/** With an onStart that takes a while and cannot fail. */
+export class Noted extends Base {
+  async onStart() {
+    this.note("start");
+    await scheduler.wait(10);
   }
 }
 
