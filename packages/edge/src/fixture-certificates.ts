@@ -1,6 +1,6 @@
 // Only for the tests beside it.
 import { once } from "node:events";
-import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
+import { type ClientHttp2Session, connect as connectHttp2, type Settings } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { connect, type TLSSocket } from "node:tls";
 import type { Edge } from "./edge.js";
@@ -19,8 +19,8 @@ export async function secureConnection(port: number, host: string, protocol = "h
 }
 
 /** A connection of HTTP/2. */
-export async function http2Session(port: number, host: string): Promise<ClientHttp2Session> {
-  const session = connectHttp2(`https://${host}`, { createConnection: () => connect(options(port, host)) });
+export async function http2Session(port: number, host: string, settings: Settings = {}): Promise<ClientHttp2Session> {
+  const session = connectHttp2(`https://${host}`, { settings, createConnection: () => connect(options(port, host)) });
   session.on("error", () => undefined);
   await once(session, "connect");
   return session;

@@ -1,11 +1,17 @@
 import assert from "node:assert/strict";
 import { EventEmitter, once } from "node:events";
+import { constants } from "node:http2";
 import { connect, type Socket } from "node:net";
-import { text } from "node:stream/consumers";
+import { Readable } from "node:stream";
+import { buffer, text } from "node:stream/consumers";
 import { after, before, test } from "node:test";
+import { Certificates } from "./certificates.js";
 import { Connections } from "./connections.js";
+import { ask, http2Session, listenSecurely } from "./fixture-certificates.js";
 import { type Platform, raw, send, testPlatform } from "./fixtures.js";
 import { RateLimit } from "./rate-limit.js";
+import { ClientFault, RequestBody } from "./request-body.js";
+import { selfSigned } from "./testing/pebble.js";
 
 const CODE = `export default { async fetch(request) {
   const { pathname } = new URL(request.url);
@@ -24,8 +30,12 @@ const LIMITS = {
   rates: { "slow.localhost": { perSecond: 0.5, burst: 2 } },
 };
 let it: Platform;
+let securePort: number;
 before(async () => {
-  it = await testPlatform({ limits: LIMITS });
+  const certificates = new Certificates();
+  certificates.setOwn([selfSigned("app.localhost")]);
+  it = await testPlatform({ limits: LIMITS, certificates });
+  securePort = await listenSecurely(it.edge);
   await it.deploy("app", CODE);
   await it.deploy("slow", CODE);
 });
@@ -58,6 +68,41 @@ test("a client that takes nothing of its answer is cut off; an answer that is lo
   await new Promise((resolve) => setTimeout(resolve, 1500));
   stuck.resume();
   await once(stuck, "close");
+});
+
+test("in HTTP/2 too: a stream that is not taken is cut off, its connection and the others go on", async () => {
+  const session = await http2Session(securePort, "app.localhost", { initialWindowSize: 1000 });
+  const stuck = session.request({ ":path": "/flood" });
+  stuck.on("error", () => undefined);
+  stuck.pause();
+  const quiet = ask(session, { ":path": "/quiet" });
+  await once(stuck, "close");
+  assert.equal(stuck.rstCode, constants.NGHTTP2_CANCEL);
+  assert.equal((await quiet).body.length, 1);
+  assert.equal((await ask(session, { ":path": "/", ":method": "POST" }, "x".repeat(1001))).status, 413);
+  assert.equal((await ask(session, { ":path": `/${"a".repeat(200)}` })).status, 414);
+  session.destroy();
+});
+
+test("a body that comes too slowly is given up; one that waits for us is not", async () => {
+  const options = { whole: () => false, idleMs: 5000, bytesPerSecond: 100_000, graceMs: 100, maxBytes: 1e9, onStart: () => undefined };
+  const trickle = Readable.from(
+    (async function* () {
+      for (;;) {
+        yield Buffer.from("x");
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+    })(),
+    { objectMode: false },
+  );
+  await assert.rejects(
+    buffer(new RequestBody(trickle, options)),
+    (error: unknown) => error instanceof ClientFault && error.page.status === 408,
+  );
+  const paused = new RequestBody(Readable.from([Buffer.alloc(100_000), Buffer.alloc(100_000)], { objectMode: false }), options);
+  paused.read(0);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  assert.equal((await buffer(paused)).length, 200_000);
 });
 
 test("an address has so many connections, and gets new ones when it has closed some", async () => {

@@ -20,12 +20,13 @@ export interface BodyOptions {
   readonly idleMs: number;
   /** Least average while the client is waited for; 0: any. */
   readonly bytesPerSecond: number;
+  /** How long a slow start is forgiven, in milliseconds. Default: 10,000. */
+  readonly graceMs?: number;
   readonly maxBytes: number;
   /** Called when the first byte is wanted. */
   readonly onStart: () => void;
 }
 
-/** A slow start is forgiven for this long. */
 const SLOW_START_MS = 10_000;
 
 /**
@@ -94,7 +95,7 @@ export class RequestBody extends Readable {
     const now = performance.now();
     this.#waitedMs += now - since;
     this.#waitingSince = now;
-    return this.#waitedMs > SLOW_START_MS && this.#bytes * 1000 < this.#options.bytesPerSecond * this.#waitedMs;
+    return this.#waitedMs > (this.#options.graceMs ?? SLOW_START_MS) && this.#bytes * 1000 < this.#options.bytesPerSecond * this.#waitedMs;
   }
 
   readonly #onEnd = (): void => {
