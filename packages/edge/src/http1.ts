@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
@@ -62,7 +61,7 @@ export class Http1Front {
     (request.socket as Answering)[NEWEST] = response;
     // A client may send requests ahead: one is handled after the other, and none after an answer that ends the connection.
     if (before !== undefined) {
-      await once(before, "close");
+      await new Promise((resolve) => before.once("close", resolve));
       if (request.socket.destroyed || request.socket.writableEnded) return;
     }
     const page = fault(request);

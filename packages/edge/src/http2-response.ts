@@ -18,6 +18,8 @@ export class Http2Response extends Writable implements ClientResponse {
     this.#stream = stream;
     this.#toHead = toHead;
     stream.once("close", () => this.destroy());
+    // A stream that breaks is the client's business, and closes; whoever writes to it sees that.
+    this.on("error", () => undefined);
   }
 
   get headersSent(): boolean {
@@ -40,7 +42,7 @@ export class Http2Response extends Writable implements ClientResponse {
 
   override _write(chunk: Buffer, encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
     this.#respond(false);
-    if (this.#hasNoBody()) callback();
+    if (this.#hasNoBody() || this.#stream.closed) callback();
     else this.#stream.write(chunk, encoding, callback);
   }
 
@@ -61,7 +63,12 @@ export class Http2Response extends Writable implements ClientResponse {
     const head = this.#head;
     if (head === undefined || this.#stream.destroyed || this.#stream.closed) return;
     this.#head = undefined;
-    this.#stream.respond(head, { endStream: endStream || this.#hasNoBody() });
+    try {
+      this.#stream.respond(head, { endStream: endStream || this.#hasNoBody() });
+    } catch {
+      // A Worker's header that HTTP/2 has no form for: no answer is better than a wrong one.
+      this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    }
   }
 
   #hasNoBody(): boolean {
