@@ -37,6 +37,7 @@ const TEST_PROGRAMS = {
   perl: "perl-base",
   strace: "strace",
   podman: "podman",
+  ssh: "openssh-client",
   rootlesskit: "rootlesskit",
   newuidmap: "uidmap",
   h2load: "nghttp2-client",

@@ -23,5 +23,5 @@ test("every acknowledged write outlives kill -9 of any process at any moment, an
   const result = await crash(platform, stores, { seed, kills: KILLS });
   console.log(JSON.stringify({ seed, ...result }));
   assert.deepEqual(result.findings, [], `npm run crash -- --seed=${seed} --kills=${KILLS} does it again`);
-  assert.ok(result.acknowledged > 50);
+  assert.ok(result.acknowledged > KILLS, `enough was written to mean something: ${result.acknowledged}`);
 });

@@ -11,7 +11,7 @@ import { wireServices } from "./services/services.js";
 export interface Control extends AsyncDisposable {
   /** Serves the API under `/client/v4`. Never rejects: a failure is an envelope. */
   readonly fetch: (request: Request) => Response | Promise<Response>;
-  /** Takes over a connection that asks to be upgraded and is a tail's; false when it is not one, and nothing has been done. */
+  /** Takes over a connection that asks to be upgraded and is a tail's or a shell's; false when it is neither, and nothing has been done. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean;
   /** Call once after start: brings every script up again and goes on with rollouts. `fetch` may be used before it resolves. */
   resume(signal: AbortSignal): Promise<void>;
@@ -29,7 +29,7 @@ export function createControl(options: ControlOptions): Control {
   const app = createApp(services);
   return {
     fetch: (request) => app.fetch(request),
-    upgrade: (request, socket, head) => services.tails.upgrade(request, socket, head),
+    upgrade: (request, socket, head) => services.tails.upgrade(request, socket, head) || services.shells.upgrade(request, socket, head),
     resume: (signal) => resume(services, signal),
     readSecret: (storeId, name) => services.secretStores.read(storeId, name, "workers"),
     scripts: () => services.addresses.published(),

@@ -1,3 +1,5 @@
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
 import type {
   AccountLimits,
   Bucket,
@@ -36,6 +38,21 @@ export interface RegistryGrant {
 export interface Images {
   /** What `<account>/<name>:<tag>` or `<account>/<name>@sha256:…` is; `undefined` when the registry has no such image. `size` in bytes. */
   resolve(reference: string): Promise<{ readonly digest: string; readonly size: number } | undefined>;
+}
+
+/** Where a shell is opened, and with which keys; lines as in authorized_keys. */
+export interface ShellPlace {
+  /** The unix socket of the application's engine. */
+  readonly socketPath: string;
+  readonly container: string;
+  readonly authorizedKeys: readonly string[];
+  readonly authorityKeys: readonly string[];
+}
+
+/** Whoever speaks SSH. */
+export interface ShellServer {
+  /** Takes over a connection that asks for a WebSocket. Disposing the result ends it. */
+  accept(request: IncomingMessage, socket: Duplex, head: Buffer, place: ShellPlace): Disposable;
 }
 
 export interface Log {
@@ -87,6 +104,7 @@ export interface ControlOptions {
   readonly traffic: TrafficGate;
   /** Is told where scripts are served, from `resume` on. */
   readonly publish: Publish;
+  readonly shells: ShellServer;
   readonly log: Log;
   readonly clock?: Clock;
   readonly place?: Place;

@@ -5,6 +5,7 @@ import { ApiTokens, type Control, createControl } from "@longshore/control";
 import type { CertificatePair } from "@longshore/edge/certificates";
 import { BucketImageSource, EngineClient, EngineDirectories } from "@longshore/engine";
 import { createRegistry, listenTlsAndPlain, type RegistryOptions } from "@longshore/registry";
+import { SshGateway } from "@longshore/ssh";
 import { createWorkerHost } from "@longshore/workers";
 import { authorizeWith } from "./access.js";
 import { createApiServer } from "./api-server.js";
@@ -74,6 +75,7 @@ async function wire({ settings, identity, runDirectory, certificates = [], acmeC
     traffic: edge,
     ...controlSettings(settings),
     publish: front.publish,
+    shells: new SshGateway(),
     log,
     place: { country: settings.country, location: settings.location, region: settings.region },
   });

@@ -19,7 +19,10 @@ export interface CrashResult {
 }
 
 const PARTS = ["server", "engine", "storage", "worker", "up", "everything"] as const;
-const LONGEST_PAUSE_MS = 1_500;
+/** Acknowledged writes between two kills, as long as that does not take too long. */
+const MOST_BETWEEN = 25;
+const BETWEEN_DEADLINE_MS = 20_000;
+const LONGEST_PAUSE_MS = 200;
 const AFTER_FAILURE_MS = 50;
 const READ_DEADLINE_MS = 60_000;
 
@@ -32,6 +35,8 @@ export async function crash(platform: Platform, stores: readonly Store[], option
   const kills: Record<string, number> = {};
   try {
     for (let n = 0; n < options.kills && options.signal?.aborted !== true; n++) {
+      // Somewhere among the next writes, and at whatever instruction.
+      await untilMore(clients, Math.floor(random() * MOST_BETWEEN));
       await pause(random() * LONGEST_PAUSE_MS);
       const part = PARTS[Math.floor(random() * PARTS.length)] ?? "server";
       kills[part] = (kills[part] ?? 0) + 1;
@@ -53,6 +58,12 @@ export async function crash(platform: Platform, stores: readonly Store[], option
   }
   const sum = (key: "acknowledged" | "failed") => clients.reduce((total, { ledger }) => total + ledger[key], 0);
   return { kills, acknowledged: sum("acknowledged"), failed: sum("failed"), findings };
+}
+
+async function untilMore(clients: readonly { ledger: Ledger }[], more: number): Promise<void> {
+  const count = () => clients.reduce((sum, { ledger }) => sum + ledger.acknowledged, 0);
+  const [wanted, deadline] = [count() + more, Date.now() + BETWEEN_DEADLINE_MS];
+  while (count() < wanted && Date.now() < deadline) await pause(AFTER_FAILURE_MS);
 }
 
 async function writeUntil(signal: AbortSignal, store: Store, ledger: Ledger): Promise<void> {

@@ -64,7 +64,8 @@ describe("resolveConfiguration", () => {
     [{ instance_type: "huge" }, "VALIDATE_INPUT", "instance_type", /not an instance type/],
     [{ instance_type: "__proto__" }, "VALIDATE_INPUT", "instance_type", /not an instance type/],
     [{ instance_type: "lite", vcpu: 1 }, "VALIDATE_INPUT", "instance_type", /together/],
-    [{ wrangler_ssh: { enabled: true } }, "VALIDATE_INPUT", "wrangler_ssh", /not served/],
+    [{ wrangler_ssh: { enabled: "yes" } }, "VALIDATE_INPUT", "wrangler_ssh.enabled", /boolean/],
+    [{ authorized_keys: [{ name: "a", public_key: "ssh-rsa AAAA" }] }, "VALIDATE_INPUT", "authorized_keys", /ssh-ed25519/],
     [{ environment_variables: [{ name: "A", value: "b" }] }, "VALIDATE_INPUT", "environment_variables", /not served/],
   ] as const) {
     test(`refused: ${JSON.stringify(input)}`, () => {

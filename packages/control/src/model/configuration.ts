@@ -1,6 +1,7 @@
 import { type AccountLimits, INSTANCE_TYPES, type InstanceSize, instanceSize } from "@longshore/contract";
 import { z } from "zod";
 import { ContainersError } from "../api/errors.js";
+import { assertShellFields, SHELL_FIELDS } from "./shell-keys.js";
 
 /** What a container is configured with, as uploaded: only what is served has a type here. */
 export const configurationInput = z.looseObject({
@@ -136,19 +137,15 @@ function assertCustomSize(size: InstanceSize): void {
 }
 
 function assertServed(input: ConfigurationInput): void {
+  assertShellFields(input);
   for (const [key, value] of Object.entries(input)) {
-    if (SIZE_KEYS.has(key) || INERT.has(key) || isInert(value)) continue;
-    if (key === "wrangler_ssh" && !isEnabled(value)) continue;
+    if (SIZE_KEYS.has(key) || INERT.has(key) || SHELL_FIELDS.has(key) || isInert(value)) continue;
     throw new ContainersError(
       "VALIDATE_INPUT",
       { [key]: `configuration.${key} is not served by Longshore yet.` },
       { hint: "Take it out of the container's configuration and deploy again." },
     );
   }
-}
-
-function isEnabled(value: unknown): boolean {
-  return typeof value === "object" && value !== null && "enabled" in value && value.enabled !== false;
 }
 
 function isInert(value: unknown): boolean {

@@ -14,7 +14,7 @@ const body = z.object({
 });
 
 /** The account's API tokens. What a token is, is told once: by the answer that creates it. */
-export function tokens({ options, tails, clock }: Services): Hono {
+export function tokens({ options, tails, shells, clock }: Services): Hono {
   const { tokens: all } = options;
   const find = async (id: string): Promise<ApiToken> => {
     const token = await all.find(id);
@@ -48,6 +48,7 @@ export function tokens({ options, tails, clock }: Services): Hono {
       const { id } = await find(c.req.param("token"));
       await all.revoke(id);
       tails.endOf(id);
+      shells.endOf(id);
       return ok({ id });
     });
 }

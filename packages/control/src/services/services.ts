@@ -18,6 +18,7 @@ import { RolloutRunner } from "./rollout-runner.js";
 import { Rollouts } from "./rollouts.js";
 import { ScriptChanges } from "./script-changes.js";
 import { SecretStores } from "./secret-stores.js";
+import { Shells } from "./shells.js";
 import { Stores } from "./stores.js";
 import { Tails } from "./tails.js";
 import { Tenants } from "./tenants.js";
@@ -42,6 +43,7 @@ export interface Services {
   readonly changes: ScriptChanges;
   readonly addresses: Addresses;
   readonly tails: Tails;
+  readonly shells: Shells;
   readonly removal: RemovalParts;
   readonly applications: Applications;
   readonly rollouts: Rollouts;
@@ -82,6 +84,10 @@ export function wireServices(options: ControlOptions): Services {
   const assets = new AssetUploads(options.bucket, new Tokens(options.secretsKey, "static files", clock));
   const uploads = new Uploads({ ...removal, sealer, releases, assets, clock });
   const tails = new Tails({ store, releases, workers, locks, clock, log });
+  const shells = new Shells({
+    ...{ store, engine, server: options.shells, apiTokens: options.tokens },
+    tokens: new Tokens(options.secretsKey, "shells", clock),
+  });
   const changes = new ScriptChanges({ versionImages, store, sealer, releases, locks, clock });
   const addresses = new Addresses({ store, changes, locks, publish, log });
   return {
@@ -101,6 +107,7 @@ export function wireServices(options: ControlOptions): Services {
     changes,
     addresses,
     tails,
+    shells,
     removal,
     applications,
     rollouts,

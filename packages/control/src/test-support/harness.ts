@@ -147,6 +147,11 @@ export class Harness implements AsyncDisposable {
       publish: (scripts) => {
         this.published = scripts;
       },
+      shells: {
+        accept() {
+          throw new Error("No shell is served here.");
+        },
+      },
       log: { info: log, warn: log, error: log },
     };
   }

@@ -1,0 +1,2 @@
+export { type ShellAccess, SshGateway } from "./gateway.js";
+export { assertPublicKey } from "./keys.js";
