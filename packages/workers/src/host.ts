@@ -10,7 +10,6 @@ import {
   type ReadAccountSecret,
   type TraceEvent,
   type TraceSource,
-  type WorkerAssets,
   type WorkerHost,
   type WorkerTarget,
   type WorkerUpstream,
@@ -20,6 +19,7 @@ import { CHECK_PREFIX, checkTarget } from "./check.js";
 import { CRON_STORAGE } from "./config/cron-config.js";
 import { validateScriptName, validateTarget } from "./config/validate.js";
 import { type WorkerConfig, workerConfig } from "./config/worker-config.js";
+import { lastingDirectory } from "./lasting-directory.js";
 import { type ScriptPlaces, scriptPlaces } from "./layout.js";
 import { killStray } from "./process/adopted.js";
 import type { LaunchOptions } from "./process/launch.js";
@@ -257,7 +257,7 @@ class Host implements RunningWorkerHost {
     const supervisor = this.#supervisor(target.script, places);
     const sockets = offers.map((entry) => ({ name: entryId(entry), path: entrySocket(runDirectory, entry) }));
     const release = { id, versionId: target.version.id, configPath: join(places.releases, id, "config.capnp"), sockets };
-    if (supervisor.releaseId !== id) await this.#prepare(places, config, id, assets);
+    if (supervisor.releaseId !== id) await this.#prepare(target, places, config, id);
     try {
       await supervisor.apply(release);
       await pruneAssets(places.assets, assets);
@@ -307,10 +307,18 @@ class Host implements RunningWorkerHost {
     }
   }
 
-  async #prepare(places: ScriptPlaces, config: WorkerConfig, id: string, assets: WorkerAssets | undefined): Promise<void> {
+  async #prepare(
+    { version: { assets }, namespaces, crons = [] }: WorkerTarget,
+    places: ScriptPlaces,
+    config: WorkerConfig,
+    id: string,
+  ): Promise<void> {
     const owner = this.#launch;
-    for (const directory of [places.dataDirectory, places.runDirectory, places.releases]) await ownedDirectory(directory, 0o711, {});
-    await ownedDirectory(places.storage, 0o700, owner);
+    for (const directory of [places.runDirectory, places.releases]) await ownedDirectory(directory, 0o711, {});
+    await lastingDirectory(places.dataDirectory, 0o711, {});
+    await lastingDirectory(places.storage, 0o700, owner);
+    const databases = [...namespaces.map((namespace) => namespace.id), ...(crons.length === 0 ? [] : [CRON_STORAGE])];
+    for (const each of databases) await lastingDirectory(join(places.storage, each), 0o755, owner);
     if (assets !== undefined) await writeAssets(places.assets, assets, this.#options.readModule, owner);
     await writeRelease(places.releases, id, config, this.#options.readModule, owner);
   }

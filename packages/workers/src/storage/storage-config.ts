@@ -23,6 +23,9 @@ const CLASSES = [
   ["BLOB_STORE", "BlobObject", "kv-blobs"],
 ] as const;
 
+/** The directories of the data. */
+export const STORAGE_KEYS: readonly string[] = CLASSES.map(([, , key]) => key);
+
 /** The configuration of the process that holds all KV namespaces and D1 databases. Needs `--experimental`, for the bundled modules. */
 export function storageConfig(storageDirectory: string): string {
   const worker = struct({

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
 import { setTimeout } from "node:timers/promises";
 import { LongshoreError } from "@longshore/contract";
+import { lastingDirectory } from "../lasting-directory.js";
 import type { ScriptPlaces } from "../layout.js";
 import type { LaunchOptions } from "../process/launch.js";
 import { LogFile } from "../process/log-file.js";
@@ -12,7 +13,7 @@ import type { ProcessRecord } from "../process/record.js";
 import { ownedDirectory, ownedFile } from "../release.js";
 import { ScriptSupervisor } from "../supervisor/script-supervisor.js";
 import { Serial } from "../supervisor/serial.js";
-import { COMMAND_HEADER, STORAGE_WORKER, STORAGE_WORKER_FILE, STORE_HEADER, storageConfig } from "./storage-config.js";
+import { COMMAND_HEADER, STORAGE_KEYS, STORAGE_WORKER, STORAGE_WORKER_FILE, STORE_HEADER, storageConfig } from "./storage-config.js";
 
 /** Its directory beside the scripts': no script's name begins with a dot. */
 export const STORAGE_NAME = ".storage";
@@ -92,8 +93,10 @@ export class StorageProcess {
       const { places, launch } = this.#options;
       const configPath = join(places.releases, id, "config.capnp");
       if (this.#supervisor.releaseId !== id) {
-        for (const directory of [places.dataDirectory, places.runDirectory, places.releases]) await ownedDirectory(directory, 0o711, {});
-        await ownedDirectory(places.storage, 0o700, launch);
+        for (const directory of [places.runDirectory, places.releases]) await ownedDirectory(directory, 0o711, {});
+        await lastingDirectory(places.dataDirectory, 0o711, {});
+        await lastingDirectory(places.storage, 0o700, launch);
+        for (const key of STORAGE_KEYS) await lastingDirectory(join(places.storage, key), 0o755, launch);
         await ownedDirectory(join(places.releases, id), 0o700, launch);
         await rm(configPath, { force: true });
         const worker = join(places.releases, id, STORAGE_WORKER_FILE);
