@@ -12,7 +12,8 @@ import { busyboxApp } from "./busybox-app.js";
 const planted = {
   put: secret(),
   bulk: secret(),
-  toContainer: secret(),
+  registry: secret(),
+  store: secret(),
   inExec: secret(),
   refused: secret(),
 };
@@ -95,6 +96,11 @@ test("planted secrets are nowhere on disk, in logs, in processes or in answers",
   assert.equal((await platform.wrangler(app.path, ["secret", "bulk", "bulk.json"])).code, 0);
   assert.deepEqual(await (await platform.fetch("vault", "/secret")).json(), [planted.put, planted.bulk]);
   assert.equal((await platform.fetch("vault", "/one/")).status, 200);
+  app.write("password", `${planted.registry}\n`);
+  await platform.succeed(["registry", "add", "registry.example", "--username", "me", "--password-file", join(app.path, "password")]);
+  const store = JSON.parse((await api(platform, "POST", "secrets_store/stores", '{"name":"store"}')).text) as { result: { id: string } };
+  const kept = JSON.stringify([{ name: "KEPT", value: planted.store, scopes: ["workers"] }]);
+  assert.equal((await api(platform, "POST", `secrets_store/stores/${store.result.id}/secrets`, kept)).status, 200);
   const said = (await (await platform.fetch("vault", "/exec", { headers: { "in-exec": planted.inExec } })).json()) as string;
   assert.equal(said.trim(), `${planted.bulk} ${planted.inExec}`);
   issued.password = await registryPassword(platform, platform.presence.token);
@@ -105,7 +111,7 @@ test("planted secrets are nowhere on disk, in logs, in processes or in answers",
   await eventually("the API", 30_000, () => everyAnswer(platform).catch(() => undefined));
 
   const secrets = Object.entries({ ...planted, ...issued });
-  assert.ok(secrets.length === 9 && secrets.every(([, value]) => value.length > 20));
+  assert.ok(secrets.length === 10 && secrets.every(([, value]) => value.length > 20));
   const forms = secrets.flatMap(([name, value]) =>
     [value, encoded(value), createHash("sha256").update(value).digest("hex")].map((form) => ({ name, form })),
   );
@@ -204,6 +210,7 @@ async function everyAnswer(platform: Platform): Promise<string> {
     ...applications.result.flatMap(({ id }) => [`containers/applications/${id}`, `containers/dash/applications/${id}/instances`]),
     "containers/applications",
     "containers/registries",
+    "secrets_store/stores",
     "tokens",
     "tokens/verify",
   ];
