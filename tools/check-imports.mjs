@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 const packages = join(dirname(fileURLToPath(import.meta.url)), "../packages");
 /** What may import what, besides `contract`. */
 const WIRES = {
-  server: ["bucket", "build", "control", "edge", "engine", "r2", "registry", "workers"],
+  server: ["bucket", "build", "control", "edge", "engine", "r2", "registry", "ssh", "workers"],
   cli: ["build", "server"],
   testkit: ["build", "engine", "server"],
 };
