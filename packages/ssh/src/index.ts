@@ -1,2 +1,1 @@
 export { type ShellAccess, SshGateway } from "./gateway.js";
-export { assertPublicKey } from "./keys.js";

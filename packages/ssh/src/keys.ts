@@ -8,12 +8,7 @@ export const KEY_TYPE = "ssh-ed25519";
 const SPKI = Buffer.from("302a300506032b6570032100", "hex");
 const KEY_BYTES = 32;
 
-/** Errors: `INVALID_INPUT` when a text is not `ssh-ed25519 <base64> …`, as it stands in authorized_keys. */
-export function assertPublicKey(text: string): void {
-  publicKeyBlob(text);
-}
-
-/** The key as it travels, of a line of authorized_keys. */
+/** The key as it travels, of a line of authorized_keys. Errors: `INVALID_INPUT` when it is not `ssh-ed25519 <base64> …`. */
 export function publicKeyBlob(text: string): Buffer {
   const [type, base64 = ""] = text.trim().split(/\s+/);
   const blob = Buffer.from(base64, "base64");

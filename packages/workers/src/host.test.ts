@@ -256,8 +256,11 @@ test("a path too long for a unix socket, and a program that is not workerd, are 
   await using it = await testHost();
   const { createWorkerHost } = await import("./host.js");
   const options = { dataDirectory: join(it.directory, "d"), readModule: it.modules.read, beforeStop: noHold, log: () => undefined };
-  const long = await createWorkerHost({ ...options, runDirectory: join(it.directory, "r".repeat(100)) });
-  await assert.rejects(long.apply(it.modules.target("app", envCode)), { code: "INVALID_INPUT", message: /too long for a unix socket/ });
+  const tooLong = { code: "INVALID_INPUT", message: /too long for a unix socket/ };
+  await assert.rejects(createWorkerHost({ ...options, runDirectory: join(it.directory, "r".repeat(100)) }), tooLong);
+  const room = 107 - "/.services/secrets.sock".length - `${it.directory}/`.length;
+  const long = await createWorkerHost({ ...options, runDirectory: join(it.directory, "r".repeat(room)) });
+  await assert.rejects(long.apply({ ...it.modules.target("app", envCode), script: "a".repeat(60) }), tooLong);
   await long.close();
   const other = createWorkerHost({ ...options, runDirectory: join(it.directory, "r"), workerdPath: "/bin/true" });
   await assert.rejects(other, { code: "INTERNAL", message: /not workerd's version/ });

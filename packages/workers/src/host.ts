@@ -23,6 +23,7 @@ import { lastingDirectory } from "./lasting-directory.js";
 import { type ScriptPlaces, scriptPlaces } from "./layout.js";
 import { killStray } from "./process/adopted.js";
 import type { LaunchOptions } from "./process/launch.js";
+import { assertSocketPath } from "./process/listening-socket.js";
 import { LogFile } from "./process/log-file.js";
 import { processesWithArgument } from "./process/proc.js";
 import { type ProcessRecord, readLiveRecord, removeRecord } from "./process/record.js";
@@ -86,13 +87,14 @@ export interface RunningWorkerHost extends WorkerHost, WorkerUpstream, TraceSour
   detach(): Promise<void>;
 }
 
-/** Starts a host, and adopts the workerds that an earlier one left running. Errors: `INTERNAL` when workerd cannot be run. */
+/** Starts a host, and adopts the workerds that an earlier one left running. Errors: `INTERNAL` when workerd cannot be run, `INVALID_INPUT` for a run directory that is too long for sockets. */
 export async function createWorkerHost(options: WorkerHostOptions): Promise<RunningWorkerHost> {
   const workerdPath = options.workerdPath ?? findWorkerd();
   const version = await workerdVersion(workerdPath);
   await ownedDirectory(options.dataDirectory, 0o711, {});
   await ownedDirectory(options.runDirectory, 0o711, {});
   await ownedDirectory(join(options.runDirectory, SERVICES_DIRECTORY), 0o711, {});
+  for (const path of [sinkSocket(options.runDirectory), secretsSocket(options.runDirectory)]) assertSocketPath(path);
   const sink = await TraceSink.open(sinkSocket(options.runDirectory), options.log);
   const secrets = await SecretSource.open(secretsSocket(options.runDirectory), options.readSecret ?? noSecret, options.log);
   const host = new Host(options, workerdPath, version, sink, secrets);
