@@ -6,7 +6,7 @@ import { type Command, text } from "../command.js";
 
 const applications = z.array(z.object({ id: z.string(), name: z.string(), version: z.number(), instances: z.number(), image: z.string() }));
 const domains = z.array(z.object({ hostname: z.string(), service: z.string(), enabled: z.boolean() }));
-const scripts = z.array(z.object({ id: z.string() }));
+const scripts = z.array(z.object({ id: z.string(), subdomain: z.object({ enabled: z.boolean() }) }));
 
 export const statusCommand: Command = {
   name: "status",
@@ -41,7 +41,7 @@ Example:
   API            ${presence.apiUrl}
   Registry       ${presence.registryHost}
   Docker socket  ${dockerSocket}  (root's: DOCKER_HOST=unix://${dockerSocket} docker ps)`);
-    for (const { id } of workers) output.print(`Worker ${id}: ${presence.edgeUrl.replace("<name>", id)}`);
+    for (const { id, subdomain } of workers) if (subdomain.enabled) output.print(`Worker ${id}: ${presence.edgeUrl.replace("<name>", id)}`);
     for (const { hostname, service, enabled } of hosts)
       if (enabled) output.print(`Worker ${service}: ${(presence.edgeTlsUrl ?? presence.edgeUrl).replace(/<name>[^:]*/, hostname)}`);
     for (const { name, version, instances: running, image } of containers)

@@ -87,6 +87,7 @@ export function scriptView(head: ScriptHead): Record<string, unknown> {
     has_assets: false,
     has_modules: true,
     logpush: false,
+    subdomain: subdomainView(head),
     ...(head.migrationTag === undefined ? {} : { migration_tag: head.migrationTag }),
   };
 }
