@@ -99,6 +99,7 @@ test("a body that comes too slowly is given up; one that waits for us is not", a
     buffer(new RequestBody(trickle, options)),
     (error: unknown) => error instanceof ClientFault && error.page.status === 408,
   );
+  trickle.destroy();
   const paused = new RequestBody(Readable.from([Buffer.alloc(100_000), Buffer.alloc(100_000)], { objectMode: false }), options);
   paused.read(0);
   await new Promise((resolve) => setTimeout(resolve, 300));
