@@ -8,7 +8,8 @@ import { type OutboundAnswer, OutboundConnection } from "../testing/egress-clien
 import type { ProcessContainer } from "../testing/process-container.js";
 import { type Stage, stage } from "../testing/stage.js";
 
-const SCRIPT = fileURLToPath(new URL("../../src/testing/workers/outbound.js", import.meta.url));
+const worker = (file: string) => fileURLToPath(new URL(`../../src/testing/workers/${file}`, import.meta.url));
+const SCRIPT = worker("outbound.js");
 const CLASSES = { Open: "hello", Hosts: "hello", Full: "hello", Listed: "hello", Former: "hello" };
 
 const internet = createServer((request, response) => response.end(`the Internet: ${request.headers.host}${request.url}`));
@@ -151,4 +152,13 @@ test("the former names of the handlers work", async () => {
   assert.equal((await get(container, "example.com"))?.body, "former");
   await on.call("FORMER/one", "setOutboundByHost", "example.com", "named", "p");
   assert.equal((await get(container, "example.com"))?.body, 'named example.com "p"');
+});
+
+test("a Worker that does not export ContainerProxy starts no container that has rules, and says what is missing", async () => {
+  await using without = await stage({ script: worker("no-proxy.js"), classes: { Guarded: "hello" } });
+  const response = await without.fetch("/");
+  assert.equal(response.status, 500);
+  assert.equal(response.headers.get("x-container-error"), "START_FAILED");
+  assert.match(await response.text(), /export \{ ContainerProxy \}/);
+  assert.equal(without.engine.created, 0);
 });

@@ -3,7 +3,7 @@ import { ContainerError } from "../container-error.js";
 import { getContainer } from "../stubs.js";
 import { bridge } from "../websocket.js";
 import { type RouteOptions, routeTerms } from "./plan.js";
-import { instanceName, ROUTER_NAME, type RoutedContainer } from "./routed-container.js";
+import { instanceName, ROUTER_NAME } from "./routed-container.js";
 import type { Place } from "./router.js";
 
 /** What a Worker sends requests to: as many instances as they need. */
@@ -19,9 +19,12 @@ export interface Route {
  * @example
  * return route(env.BACKEND, { min: 1, max: 20, concurrency: 10 }).fetch(request);
  */
-export function route<T extends RoutedContainer<unknown>>(binding: DurableObjectNamespace<T>, options: RouteOptions = {}): Route {
+export function route<T extends Rpc.DurableObjectBranded | undefined>(
+  binding: DurableObjectNamespace<T>,
+  options: RouteOptions = {},
+): Route {
   routeTerms(options);
-  // The compiler loses itself in what a subclass's methods look like from afar; these two are here.
+  // The compiler loses itself in what a subclass's methods look like from afar; this one is there.
   const namespace = binding as unknown as DurableObjectNamespace<Routed>;
   return { fetch: (request) => routed(namespace, options, request) };
 }

@@ -10,6 +10,7 @@ import {
 
 interface Env {
   BOX: DurableObjectNamespace<Box>;
+  ANY: DurableObjectNamespace;
   KEY: string;
 }
 
@@ -53,7 +54,10 @@ export class Box extends Container<Env> {
 }
 
 export default {
-  async fetch(_request: Request, env: Env): Promise<Response> {
+  async fetch(request: Request, env: Env): Promise<Response> {
+    const options: RouteOptions = { min: 1, max: 20, concurrency: 10, queueMs: 0 };
+    if (request.method === "PUT") return route(env.ANY).fetch(request);
+    if (request.method === "POST") return route(env.BOX, options).fetch(request);
     const box = getContainer(env.BOX);
     const { inUse, lastStop, sleepsAt } = await box.getState();
     const cause: StopCause | undefined = lastStop?.cause;
