@@ -5,6 +5,8 @@ import {
   type ContainerErrorCode,
   type ContainerOptions,
   getContainer,
+  type RouteOptions,
+  route,
   type StopCause,
 } from "@cloudflare/containers";
 
