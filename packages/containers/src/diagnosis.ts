@@ -1,4 +1,5 @@
 import { ContainerError } from "./container-error.js";
+import { engineAccount } from "./engine-account.js";
 import { type EngineFault, type EngineFaultCode, engineFault } from "./engine-error.js";
 import { exitError } from "./exit-error.js";
 import type { Run } from "./run.js";
@@ -36,9 +37,12 @@ export async function diagnose(run: Run, error: unknown): Promise<Diagnosis> {
   const exit = run.exit ?? (await within(over ? EXIT_NEWS_MS : CRASH_NEWS_MS, run.over));
   if (exit !== undefined) {
     const interrupted = exit.interrupted || (fault?.reason !== undefined && INTERRUPTIONS.has(fault.reason));
+    // The news of the end may have come first: what the program wrote last is asked for, where it never got ready.
+    const failed = exit.started && !interrupted && !run.adopted && run.readyPorts.size === 0;
+    const account = fault ?? (failed ? await engineAccount(run) : undefined);
     return {
       kind: "gone",
-      error: fault?.code === "CONTAINER_EXITED" ? ContainerError.from(fault, error) : exitError(exit),
+      error: account?.code === "CONTAINER_EXITED" ? ContainerError.from(account, error) : exitError(exit),
       interrupted,
       unseen,
     };
