@@ -208,6 +208,37 @@ function lists(create: Create): void {
     assert.deepEqual(await allKeys(bucket, "p/"), ["p/q/1", "p/q/2", "p/q/3", "p/q/4"]);
   });
 
+  it("lists many objects beside one another by pages, and sees at once what comes and goes", async () => {
+    await using under = await create();
+    const { bucket } = under;
+    const name = (n: number) => `many/${String(n).padStart(4, "0")}`;
+    for (let from = 0; from < 1200; from += 50) await Promise.all(Array.from({ length: 50 }, (_, n) => bucket.put(name(from + n), "x")));
+    const page = async (after: string) => {
+      const found: string[] = [];
+      for await (const { key } of bucket.list("many/", { after })) if (found.push(key) === 100) break;
+      return found;
+    };
+    for (let round = 0; round < 3; round++) {
+      // Long enough for whoever remembers to trust what it remembers.
+      await new Promise((resolve) => setTimeout(resolve, 150));
+      const keys: string[] = [];
+      for (let found = await page(""); found.length > 0; found = await page(keys.at(-1) ?? "")) keys.push(...found);
+      assert.deepEqual(keys, [...keys].sort());
+      assert.equal(keys.length, 1200);
+      await bucket.put("many/0000-new", "x");
+      assert.equal((await page(name(0)))[0], "many/0000-new");
+      await bucket.delete("many/0000-new");
+      assert.equal((await page(name(0)))[0], name(1));
+      await bucket.put("many/0000/below", "x");
+      assert.equal((await page(name(0)))[0], "many/0000/below");
+      await bucket.delete("many/0000/below");
+      assert.deepEqual(
+        await allKeys(bucket, "many/11"),
+        Array.from({ length: 100 }, (_, n) => name(1100 + n)),
+      );
+    }
+  });
+
   it("lists what lies behind a position, which may be moved on meanwhile", async () => {
     await using under = await create();
     const { bucket } = under;

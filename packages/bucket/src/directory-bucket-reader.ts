@@ -12,6 +12,7 @@ import {
 } from "@longshore/contract";
 import { objectPath, prefixDirectory } from "./keys.js";
 import { infoOf } from "./object-version.js";
+import { SortedNames } from "./sorted-names.js";
 import { listObjects } from "./walk.js";
 
 /** Read in pieces of this many bytes: layers are large, and 64 KiB costs a third of the throughput. */
@@ -23,6 +24,7 @@ const READ_CHUNK = 256 * 1024;
  */
 export class DirectoryBucketReader implements Pick<Bucket, "get" | "head" | "list"> {
   readonly #root: string;
+  readonly #sorted = new SortedNames();
 
   constructor(directory: string) {
     this.#root = join(resolve(directory), "objects");
@@ -52,7 +54,7 @@ export class DirectoryBucketReader implements Pick<Bucket, "get" | "head" | "lis
   }
 
   list(prefix: string, position: ListPosition = { after: "" }): AsyncIterable<ObjectInfo> {
-    return listObjects(prefixDirectory(this.#root, prefix), prefix, position);
+    return listObjects(prefixDirectory(this.#root, prefix), prefix, position, this.#sorted);
   }
 }
 

@@ -1,8 +1,9 @@
-import { readdir, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { isErrno, type ListPosition, type ObjectInfo, toLongshoreError } from "@longshore/contract";
 import { OBJECT_MARK } from "./keys.js";
 import { infoOf } from "./object-version.js";
+import { placeOf, type SortedNames } from "./sorted-names.js";
 
 interface Directory {
   readonly path: string;
@@ -17,34 +18,40 @@ const BEHIND_ALL = "~";
  * The objects below `directory` whose key starts with `prefix` and lies behind the position, in key order. What is deleted meanwhile may or may not
  * be among them.
  */
-export async function* listObjects(directory: Directory, prefix: string, position: ListPosition): AsyncGenerator<ObjectInfo> {
-  for (const { name, key } of await children(directory)) {
-    // A directory's key is shorter than the prefix only above where the walk began.
-    if (!key.startsWith(prefix)) continue;
+export async function* listObjects(
+  directory: Directory,
+  prefix: string,
+  position: ListPosition,
+  sorted: SortedNames,
+): AsyncGenerator<ObjectInfo> {
+  const names = await namesIn(directory, sorted);
+  // A directory's key is shorter than the prefix only above where the walk began.
+  const start = prefix.startsWith(directory.key) ? prefix.slice(directory.key.length) : "";
+  for (let at = firstPlace(names, directory.key, start, position.after); at < names.length; at++) {
+    const name = names[at] ?? "";
+    if (!name.startsWith(start)) break;
+    const key = directory.key + name;
     if (key.endsWith("/") ? key + BEHIND_ALL <= position.after : key <= position.after) continue;
-    const path = join(directory.path, name);
     if (key.endsWith("/")) {
-      yield* listObjects({ path, key }, prefix, position);
+      yield* listObjects({ path: join(directory.path, name), key }, prefix, position, sorted);
     } else {
-      const info = await infoIfThere(key, path);
+      const info = await infoIfThere(key, join(directory.path, name + OBJECT_MARK));
       if (info !== undefined) yield info;
     }
   }
 }
 
-/** Files and directories in the order of the keys they stand for; `a-b` comes before `a/b`, so a directory counts with its slash. */
-async function children(directory: Directory): Promise<{ name: string; key: string }[]> {
+/** Where to begin: at the prefix, or at the position, which may be below the directory before. */
+function firstPlace(names: readonly string[], key: string, start: string, after: string): number {
+  const from = placeOf(names, start);
+  if (!after.startsWith(key)) return from;
+  return Math.max(from, placeOf(names, after.slice(key.length)) - 1);
+}
+
+async function namesIn(directory: Directory, sorted: SortedNames): Promise<readonly string[]> {
   try {
-    const entries = await readdir(directory.path, { withFileTypes: true });
-    return entries
-      .filter((entry) => entry.isDirectory() || entry.name.endsWith(OBJECT_MARK))
-      .map((entry) => ({
-        name: entry.name,
-        key: directory.key + (entry.isDirectory() ? `${entry.name}/` : entry.name.slice(0, -OBJECT_MARK.length)),
-      }))
-      .sort((a, b) => (a.key < b.key ? -1 : 1));
+    return await sorted.of(directory.path);
   } catch (error) {
-    if (isErrno(error, "ENOENT") || isErrno(error, "ENOTDIR")) return [];
     throw toLongshoreError(error, `Listing ${directory.key} in the bucket`);
   }
 }
