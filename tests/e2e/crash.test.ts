@@ -6,7 +6,7 @@ import { platformSuite } from "@longshore/testkit";
 import { crash } from "./crash/crash.js";
 import { prepareStores, type Store } from "./crash/stores.js";
 
-const KILLS = 10;
+const KILLS = 8;
 
 let stores: Store[] = [];
 let app: AppDirectory | undefined;

@@ -20,7 +20,7 @@ export interface CrashResult {
 
 const PARTS = ["server", "engine", "storage", "worker", "up", "everything"] as const;
 /** Acknowledged writes between two kills, as long as that does not take too long. */
-const MOST_BETWEEN = 25;
+const MOST_BETWEEN = 16;
 const BETWEEN_DEADLINE_MS = 20_000;
 const LONGEST_PAUSE_MS = 200;
 const AFTER_FAILURE_MS = 50;
