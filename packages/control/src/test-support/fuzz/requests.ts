@@ -1,8 +1,7 @@
 // Requests made from the API's own table of routes: a new route is among them without being named here.
 import { damagedBytes, damagedJson } from "@longshore/contract/testing";
-import { ACCOUNT } from "../harness.js";
 import type { Draft } from "./drafts.js";
-import { FOREIGN_ACCOUNT, type World } from "./world.js";
+import { FOREIGN_ACCOUNT, type Target } from "./world.js";
 
 export interface Route {
   readonly method: string;
@@ -19,11 +18,11 @@ export interface ApiRequest {
 const BASE = "/client/v4";
 
 /** The request of a draft, for one account. */
-export async function requestOf(draft: Draft, routes: readonly Route[], world: World): Promise<ApiRequest> {
+export async function requestOf(draft: Draft, routes: readonly Route[], target: Target): Promise<ApiRequest> {
   const route = routes[draft.route % routes.length] ?? { method: "GET", path: BASE };
   const method = draft.method ?? (route.method === "ALL" ? "GET" : route.method);
   // What was right for this route once, for its parameters; for its body if it was sent with this method.
-  const found = examplesOf(route, world);
+  const found = examplesOf(route, target);
   const example = found[draft.body.pick % Math.max(1, found.length)];
   let index = 0;
   const path = route.path.replaceAll(PARAMETER, (_whole, name: string) => {
@@ -31,16 +30,16 @@ export async function requestOf(draft: Draft, routes: readonly Route[], world: W
     const known =
       example?.values.get(name) ??
       routes
-        .flatMap((other) => examplesOf(other, world))
+        .flatMap((other) => examplesOf(other, target))
         .find(({ values }) => values.has(name))
         ?.values.get(name);
-    return parameter(draft, world, name, known, index++);
+    return parameter(draft, target, name, known, index++);
   });
   const query = draft.query.map(([name, value]) => `${encoded(name)}=${encoded(value)}`).join("&");
   const right = found.filter(({ sent, body }) => sent === method && body !== undefined);
-  const pool = right.length > 0 ? right : world.recorded.filter(({ body }) => body !== undefined);
+  const pool = right.length > 0 ? right : target.recorded.filter(({ body }) => body !== undefined);
   const { type, bytes } = await bodyOf(pool[draft.body.pick % pool.length]?.body, draft);
-  const token = world.tokens[draft.caller];
+  const token = target.tokens[draft.caller];
   const hasBody = method !== "GET" && method !== "HEAD";
   return {
     method,
@@ -60,35 +59,35 @@ interface Example {
   readonly values: ReadonlyMap<string, string>;
 }
 
-const examples = new WeakMap<World, Map<string, Example[]>>();
+const examples = new WeakMap<Target, Map<string, Example[]>>();
 
-/** What was sent to a route when the world was made, by any method. */
-function examplesOf(route: Route, world: World): readonly Example[] {
-  const known = examples.get(world) ?? new Map<string, Example[]>();
-  examples.set(world, known);
-  const found = known.get(route.path) ?? recordedFor(route, world);
+/** What was sent to a route when the target was made, by any method. */
+function examplesOf(route: Route, target: Target): readonly Example[] {
+  const known = examples.get(target) ?? new Map<string, Example[]>();
+  examples.set(target, known);
+  const found = known.get(route.path) ?? recordedFor(route, target);
   known.set(route.path, found);
   return found;
 }
 
-function recordedFor(route: Route, world: World): Example[] {
+function recordedFor(route: Route, target: Target): Example[] {
   const names = [...route.path.matchAll(PARAMETER)].map(([, name = ""]) => name);
   const expression = new RegExp(`^${route.path.replaceAll(PARAMETER, "([^/?]+)")}(?:\\?|$)`);
-  return world.recorded.flatMap(({ method: sent, path, body }) => {
-    const match = expression.exec(path.startsWith("/") ? BASE + path : `${BASE}/accounts/${ACCOUNT}/${path}`);
+  return target.recorded.flatMap(({ method: sent, path, body }) => {
+    const match = expression.exec(path.startsWith("/") ? BASE + path : `${BASE}/accounts/${target.account}/${path}`);
     return match === null ? [] : [{ sent, body, values: new Map(names.map((name, at) => [name, match[at + 1] ?? ""])) }];
   });
 }
 
 const PARAMETER = /:([A-Za-z]+)(?:\{[^}]+\})?/g;
 
-function parameter(draft: Draft, world: World, name: string, example: string | undefined, index: number): string {
+function parameter(draft: Draft, target: Target, name: string, example: string | undefined, index: number): string {
   const { known, odd } = draft.parameters[index] ?? { known: 0, odd: undefined };
   if (odd !== undefined) return name === "account" && known % 2 === 0 ? FOREIGN_ACCOUNT : encoded(odd);
-  if (name === "account") return ACCOUNT;
+  if (name === "account") return target.account;
   if (example !== undefined) return example;
   // Any part of any path that there is: often the right kind of id, of another thing.
-  const parts = world.recorded.flatMap(({ path }) => (path.split("?")[0] ?? "").split("/"));
+  const parts = target.recorded.flatMap(({ path }) => (path.split("?")[0] ?? "").split("/"));
   return parts[known % parts.length] ?? "x";
 }
 

@@ -1,9 +1,6 @@
 // An account with one of everything, and what was sent to make it: the fuzz tests' right paths and bodies.
 import { randomBytes } from "node:crypto";
-import { join } from "node:path";
-import { DirectoryBucket } from "@longshore/bucket";
-import { ApiTokens } from "../../state/api-tokens.js";
-import { ACCOUNT, containerForm, Harness, REGISTRY, scriptForm, TOKEN } from "../harness.js";
+import { ACCOUNT, Harness, REGISTRY, scriptForm, TOKEN } from "../harness.js";
 
 export const FOREIGN_ACCOUNT = "ffffffffffffffffffffffffffffffff";
 /** What was given to keep secret: it may be in no answer at all. */
@@ -18,11 +15,16 @@ interface Recorded {
   readonly body: unknown;
 }
 
-export interface World extends AsyncDisposable {
-  readonly harness: Harness;
+/** What requests are made of: an account that has something, and who asks. */
+export interface Target {
+  readonly account: string;
   readonly recorded: readonly Recorded[];
   /** Tokens by what they may do. */
   readonly tokens: Readonly<Record<Caller, string | undefined>>;
+}
+
+export interface World extends Target, AsyncDisposable {
+  readonly harness: Harness;
 }
 
 export const CALLERS = ["owner", "reader", "narrow", "revoked", "foreign", "garbage", "nobody"] as const;
@@ -32,43 +34,48 @@ export const STRANGERS: readonly Caller[] = ["revoked", "foreign", "garbage", "n
 
 export async function createWorld(): Promise<World> {
   const harness = await Harness.start();
+  const target = await populate(harness, { account: ACCOUNT, registry: REGISTRY, owner: TOKEN });
+  return { ...target, harness, [Symbol.asyncDispose]: () => harness[Symbol.asyncDispose]() };
+}
+
+/** Makes one of everything. `account`'s registry must have the images `app:one` and `app:two`. */
+export async function populate(
+  api: Pick<Harness, "call">,
+  { account, registry, owner }: { account: string; registry: string; owner: string },
+): Promise<Target> {
   const recorded: Recorded[] = [];
-  // biome-ignore lint/suspicious/noExplicitAny: results of many kinds
-  const call = async (method: string, path: string, body?: unknown): Promise<any> => {
+  const call: Call = async (method, path, body) => {
     recorded.push({ method, path, body });
-    const answer = await harness.call(method, path, body);
+    const answer = await api.call(method, path, body);
     if (answer.success !== true) throw new Error(`${method} ${path}: ${JSON.stringify(answer)}`);
     return answer.result;
   };
   await stores(call);
   await worker(call);
-  await containers(call);
+  await containers(call, registry, account);
   const token = async (scopes: string[]) => call("POST", "tokens", { name: "one", scopes, expires_on: null });
   const reader = await token(["all:read"]);
   const narrow = await token(["kv:write"]);
   const revoked = await token(["all:write"]);
   await call("DELETE", `tokens/${revoked.id}`);
   await call("GET", `tokens/${reader.id}`);
-  const foreign = new ApiTokens({
-    bucket: await DirectoryBucket.open(join(harness.directory, "elsewhere")),
-    accountId: FOREIGN_ACCOUNT,
-    secretsKey: randomBytes(32),
-    ownerToken: "the owner of another account",
-  });
   const tokens = {
-    owner: TOKEN,
+    owner,
     reader: reader.value,
     narrow: narrow.value,
     revoked: revoked.value,
-    foreign: (await foreign.create("theirs", ["all:write"])).value,
+    foreign: `ls_${randomBytes(16).toString("hex")}_${randomBytes(32).toString("base64url")}`,
     garbage: "ls_garbage",
     nobody: undefined,
   };
-  return { harness, recorded, tokens, [Symbol.asyncDispose]: () => harness[Symbol.asyncDispose]() };
+  return { account, recorded, tokens };
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: results of many kinds
 type Call = (method: string, path: string, body?: unknown) => Promise<any>;
+
+const ANSWERS = 'export default { fetch() { return new Response("hello") } }';
+const CLASS = `import { DurableObject } from "cloudflare:workers"; export class Box extends DurableObject {}; ${ANSWERS}`;
 
 async function stores(call: Call): Promise<void> {
   const { id: namespace } = await call("POST", "storage/kv/namespaces", { title: "pairs" });
@@ -101,7 +108,7 @@ async function worker(call: Call): Promise<void> {
     { type: "json", name: "JSON", json: { a: 1 } },
     { type: "secret_text", name: "SECRET", text: SECRET },
   ];
-  await call("PUT", "workers/scripts/site", scriptForm({ bindings, observability: { enabled: true } }, `export default { /* ${HELD} */ }`));
+  await call("PUT", "workers/scripts/site", scriptForm({ bindings, observability: { enabled: true } }, `${ANSWERS} // ${HELD}`));
   const at = "workers/scripts/site";
   await call("PUT", `${at}/secrets`, { name: "PASSWORD", text: SECRET, type: "secret_text" });
   await call("PATCH", `${at}/secrets-bulk`, { secrets: { TOKEN: { name: "TOKEN", text: SECRET, type: "secret_text" } } });
@@ -120,10 +127,15 @@ async function worker(call: Call): Promise<void> {
   await call("DELETE", `${at}/tails/${tail}`);
 }
 
-async function containers(call: Call): Promise<void> {
-  await call("PUT", "workers/scripts/boxes", containerForm());
+async function containers(call: Call, registry: string, account: string): Promise<void> {
+  const metadata = {
+    bindings: [{ name: "BOX", type: "durable_object_namespace", class_name: "Box" }],
+    migrations: { new_tag: "v1", steps: [{ new_sqlite_classes: ["Box"] }] },
+    containers: [{ class_name: "Box" }],
+  };
+  await call("PUT", "workers/scripts/boxes", scriptForm(metadata, CLASS));
   const [namespace] = await call("GET", "workers/durable_objects/namespaces");
-  const configuration = { image: `${REGISTRY}/${ACCOUNT}/app:one`, instance_type: "dev" };
+  const configuration = { image: `${registry}/${account}/app:one`, instance_type: "dev" };
   const { id } = await call("POST", "containers/applications", {
     name: "box",
     scheduling_policy: "default",
@@ -138,8 +150,8 @@ async function containers(call: Call): Promise<void> {
     strategy: "rolling",
     kind: "full_manual",
     steps: [{ step_size: { percentage: 50 } }, { step_size: { percentage: 100 } }],
-    target_configuration: { ...configuration, image: `${REGISTRY}/${ACCOUNT}/app:two` },
+    target_configuration: { ...configuration, image: `${registry}/${account}/app:two` },
   });
   await call("POST", `containers/applications/${id}/rollouts/${rollout.id}`, { action: "revert" });
-  await call("POST", `containers/registries/${REGISTRY}/credentials`, { permissions: ["push", "pull"], expiration_minutes: 5 });
+  await call("POST", `containers/registries/${registry}/credentials`, { permissions: ["push", "pull"], expiration_minutes: 5 });
 }
