@@ -9,6 +9,8 @@ import { fetch } from "undici";
 
 /** Requests in the suite; `npm run fuzz -- e2e/api` sends more. The control plane alone gets many more in its own fuzz test. */
 const RUNS = 200;
+/** Requests delete much of what others need: after so many there is everything once more. */
+const REQUESTS_PER_POPULATION = 100;
 /** A deploy that another request asks for may stand before. */
 const ANSWER_MS = 60_000;
 
@@ -17,11 +19,18 @@ const { test } = platformSuite();
 test("whatever is asked of the API, the real parts behind it fail at nothing", async (platform) => {
   await pushImages(platform);
   const { accountId, registryHost, token } = platform.presence;
-  const target = await populate({ call: caller(platform) }, { account: accountId, registry: registryHost, owner: token });
+  const call = caller(platform);
+  const populated = () => populate({ call }, { account: accountId, registry: registryHost, owner: token });
+  let target = await populated();
+  let requests = 0;
   await using harness = await Harness.start();
   const routes = (await harness.routes()).filter(({ method, path }) => method !== "ALL" || !path.endsWith("*"));
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   const property = fc.asyncProperty(drafts, async (draft) => {
+    if (++requests % REQUESTS_PER_POPULATION === 0) {
+      for (const { id } of (await call("GET", "workers/scripts")).result) await call("DELETE", `workers/scripts/${id}?force=true`);
+      target = await populated();
+    }
     const sent = await requestOf(draft, routes, target);
     const { status, text } = await send(platform, agent, sent);
     const said = `${sent.method} ${sent.path} as ${draft.caller} ${sent.body?.toString("latin1").slice(0, 2_000) ?? ""} → ${status} ${text.slice(0, 500)}`;
@@ -31,7 +40,7 @@ test("whatever is asked of the API, the real parts behind it fail at nothing", a
   });
   await fc.assert(property, { numRuns: fc.readConfigureGlobal().numRuns ?? RUNS, includeErrorInReport: true });
   agent.destroy();
-  assert.equal((await caller(platform)("GET", "/user")).status, 200);
+  assert.equal((await call("GET", "/user")).status, 200);
   assert.doesNotMatch(platform.logs(), /"level":"error".*a request failed/);
 });
 

@@ -50,9 +50,11 @@ export async function populate(
     if (answer.success !== true) throw new Error(`${method} ${path}: ${JSON.stringify(answer)}`);
     return answer.result;
   };
-  await stores(call);
-  await worker(call);
-  await containers(call, registry, account);
+  // So that an account that has been asked for much can be given everything once more.
+  const suffix = randomBytes(4).toString("hex");
+  await stores(call, suffix);
+  await worker(call, `site-${suffix}`);
+  await containers(call, { suffix, registry, account });
   const token = async (scopes: string[]) => call("POST", "tokens", { name: "one", scopes, expires_on: null });
   const reader = await token(["all:read"]);
   const narrow = await token(["kv:write"]);
@@ -77,39 +79,39 @@ type Call = (method: string, path: string, body?: unknown) => Promise<any>;
 const ANSWERS = 'export default { fetch() { return new Response("hello") } }';
 const CLASS = `import { DurableObject } from "cloudflare:workers"; export class Box extends DurableObject {}; ${ANSWERS}`;
 
-async function stores(call: Call): Promise<void> {
-  const { id: namespace } = await call("POST", "storage/kv/namespaces", { title: "pairs" });
+async function stores(call: Call, suffix: string): Promise<void> {
+  const { id: namespace } = await call("POST", "storage/kv/namespaces", { title: `pairs-${suffix}` });
   const at = `storage/kv/namespaces/${namespace}`;
   await call("PUT", `${at}/values/key`, HELD);
   await call("PUT", `${at}/bulk`, [{ key: "b1", value: HELD, metadata: { a: 1 }, base64: false, expiration_ttl: 3600 }]);
   await call("POST", `${at}/bulk/get`, { keys: ["key"] });
   await call("GET", `${at}/keys?limit=10&prefix=k`);
   await call("GET", `${at}/metadata/key`);
-  await call("PUT", at, { title: "more-pairs" });
+  await call("PUT", at, { title: `more-pairs-${suffix}` });
   await call("POST", `${at}/bulk/delete`, ["b1"]);
-  const { uuid } = await call("POST", "d1/database", { name: "db", primary_location_hint: "weur" });
+  const { uuid } = await call("POST", "d1/database", { name: `db-${suffix}`, primary_location_hint: "weur" });
   await call("POST", `d1/database/${uuid}/query`, { sql: "SELECT ?", params: ["x"] });
   await call("POST", `d1/database/${uuid}/raw`, { batch: [{ sql: "SELECT ?", params: ["x"] }] });
   await call("POST", `d1/database/${uuid}/export`, { output_format: "polling", dump_options: { no_data: true } });
   await call("POST", `d1/database/${uuid}/import`, { action: "init", etag: "0".repeat(32) });
-  await call("POST", "r2/buckets", { name: "objects", locationHint: "weur", storageClass: "Standard" });
-  await call("PUT", "r2/buckets/objects/objects/a%2Fb", HELD);
-  await call("GET", "r2/buckets/objects/objects?delimiter=/&prefix=a");
-  const { id: store } = await call("POST", "secrets_store/stores", { name: "main" });
+  await call("POST", "r2/buckets", { name: `objects-${suffix}`, locationHint: "weur", storageClass: "Standard" });
+  await call("PUT", `r2/buckets/objects-${suffix}/objects/a%2Fb`, HELD);
+  await call("GET", `r2/buckets/objects-${suffix}/objects?delimiter=/&prefix=a`);
+  const { id: store } = await call("POST", "secrets_store/stores", { name: `main-${suffix}` });
   const secrets = `secrets_store/stores/${store}/secrets`;
   const [secret] = await call("POST", secrets, [{ name: "one", value: SECRET, scopes: ["workers"], comment: "c" }]);
   await call("PATCH", `${secrets}/${secret.id}`, { value: SECRET, comment: "changed", scopes: ["workers"] });
   await call("POST", `${secrets}/${secret.id}/duplicate`, { name: "two", scopes: ["workers"], comment: "" });
 }
 
-async function worker(call: Call): Promise<void> {
+async function worker(call: Call, script: string): Promise<void> {
   const bindings = [
     { type: "plain_text", name: "TEXT", text: "text" },
     { type: "json", name: "JSON", json: { a: 1 } },
     { type: "secret_text", name: "SECRET", text: SECRET },
   ];
-  await call("PUT", "workers/scripts/site", scriptForm({ bindings, observability: { enabled: true } }, `${ANSWERS} // ${HELD}`));
-  const at = "workers/scripts/site";
+  await call("PUT", `workers/scripts/${script}`, scriptForm({ bindings, observability: { enabled: true } }, `${ANSWERS} // ${HELD}`));
+  const at = `workers/scripts/${script}`;
   await call("PUT", `${at}/secrets`, { name: "PASSWORD", text: SECRET, type: "secret_text" });
   await call("PATCH", `${at}/secrets-bulk`, { secrets: { TOKEN: { name: "TOKEN", text: SECRET, type: "secret_text" } } });
   await call("GET", `${at}/secrets/PASSWORD`);
@@ -127,17 +129,19 @@ async function worker(call: Call): Promise<void> {
   await call("DELETE", `${at}/tails/${tail}`);
 }
 
-async function containers(call: Call, registry: string, account: string): Promise<void> {
+async function containers(call: Call, { suffix, registry, account }: Readonly<Record<string, string>>): Promise<void> {
+  const script = `boxes-${suffix}`;
   const metadata = {
     bindings: [{ name: "BOX", type: "durable_object_namespace", class_name: "Box" }],
     migrations: { new_tag: "v1", steps: [{ new_sqlite_classes: ["Box"] }] },
     containers: [{ class_name: "Box" }],
   };
-  await call("PUT", "workers/scripts/boxes", scriptForm(metadata, CLASS));
-  const [namespace] = await call("GET", "workers/durable_objects/namespaces");
+  await call("PUT", `workers/scripts/${script}`, scriptForm(metadata, CLASS));
+  const namespaces = await call("GET", "workers/durable_objects/namespaces?per_page=1000");
+  const namespace = namespaces.find((each: { script: string }) => each.script === script);
   const configuration = { image: `${registry}/${account}/app:one`, instance_type: "dev" };
   const { id } = await call("POST", "containers/applications", {
-    name: "box",
+    name: `box-${suffix}`,
     scheduling_policy: "default",
     instances: 0,
     max_instances: 3,
