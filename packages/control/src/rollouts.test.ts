@@ -98,6 +98,13 @@ describe("containers applications", () => {
     assert.equal(harness.engine.prepared.length, prepared, "it is not unpacked");
   });
 
+  test("an image under another algorithm's digest is refused", async () => {
+    harness.registry.add(`${ACCOUNT}/app:long`, `sha512:${"a".repeat(128)}`);
+    const answer = await roll({ target_configuration: { image: `${REGISTRY}/${ACCOUNT}/app:long` } });
+    assert.deepEqual([answer.status, errorOf(answer).error], [400, "VALIDATE_INPUT"]);
+    assert.match(errorOf(answer).details.image ?? "", /containers run images with digests of sha256/);
+  });
+
   test("an image in another registry: what its tag names now is what runs, and refusals have the API's names", async () => {
     const { elsewhere, prepared } = harness.engine;
     const image = "docker.io/library/nginx:1";

@@ -48,6 +48,15 @@ export class ImageCheck {
         },
       );
     }
+    if (!found.digest.startsWith("sha256:")) {
+      throw new ContainersError(
+        "VALIDATE_INPUT",
+        {
+          image: `"${configuration.image}" was pushed with the digest ${found.digest.slice(0, 20)}…; containers run images with digests of sha256.`,
+        },
+        { hint: "Push it again without asking for another algorithm." },
+      );
+    }
     assertFits(configuration, found.size, "compressed");
     return `${reference.repository}@${found.digest}`;
   }
