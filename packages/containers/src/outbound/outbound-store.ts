@@ -34,11 +34,14 @@ export class OutboundStore {
     return this.ctx.storage.kv.get<boolean>(INTERNET);
   }
 
-  /** Written a little later, like all that is only of use to a later life of the object. */
+  /** What was given for one start is written at once, since it may close what the class leaves open; that nothing was, a little later. */
   setStartedWith(internet: boolean | undefined): void {
-    LaterWrites.of(this.ctx).put(INTERNET, () => {
-      if (internet === undefined) this.ctx.storage.kv.delete(INTERNET);
-      else this.ctx.storage.kv.put(INTERNET, internet);
-    });
+    const later = LaterWrites.of(this.ctx);
+    if (internet === undefined) {
+      later.put(INTERNET, () => this.ctx.storage.kv.delete(INTERNET));
+      return;
+    }
+    later.drop(INTERNET);
+    this.ctx.storage.kv.put(INTERNET, internet);
   }
 }

@@ -103,7 +103,10 @@ export class Outbound {
   #interception(): Interception {
     if (this.#store.get() !== undefined || this.handlers.outbound !== undefined) return "all";
     if (this.hosts("allowed") !== undefined || this.hosts("denied") !== undefined) return "all";
-    return staticHosts(this.handlers).length > 0 ? "hosts" : "none";
+    const hosts = staticHosts(this.handlers);
+    // The runtime takes an IPv6 address for a host with a port.
+    if (hosts.some(([host]) => host.includes(":"))) return "all";
+    return hosts.length > 0 ? "hosts" : "none";
   }
 
   #policy(): OutboundPolicy {
