@@ -8,6 +8,7 @@ import { selfSigned } from "./testing/pebble.js";
 
 const MIB = 1024 * 1024;
 const WRITE_BYTES = 16 * 1024;
+const MOST_BYTES = 16 * MIB;
 const host = "app.localhost";
 let it: Platform;
 let port: number;
@@ -70,8 +71,8 @@ const FLOODS: Readonly<Record<string, (n: number) => Buffer>> = {
   "data for streams that are not there": (n) => frame(DATA, 0, 2 * n + 1, Buffer.alloc(1000)),
 };
 
-/** Writes pieces, many at a time, until the edge ends the connection or reads no more; it must do one of both early. */
-async function flood(socket: TLSSocket, piece: (n: number) => Buffer): Promise<void> {
+/** Writes pieces, many at a time, until the edge ends the connection or reads no more, or has taken {@link MOST_BYTES}. */
+async function flood(socket: TLSSocket, piece: (n: number) => Buffer): Promise<"ended" | "read no more" | "taken"> {
   let wake: () => void = () => undefined;
   const event = (ms: number) =>
     new Promise<void>((resolve) => {
@@ -93,21 +94,26 @@ async function flood(socket: TLSSocket, piece: (n: number) => Buffer): Promise<v
     for (let size = 0; size < WRITE_BYTES; size += pieces.at(-1)?.length ?? 0) pieces.push(piece(n++));
     const bytes = Buffer.concat(pieces);
     written += bytes.length;
-    assert.ok(written < 200 * MIB, "200 MiB of it were taken");
+    if (written > MOST_BYTES) return "taken";
     if (socket.write(bytes)) await new Promise(setImmediate);
     else await event(3000);
-    if (socket.writableNeedDrain) return;
+    if (socket.writableNeedDrain && !socket.destroyed) return "read no more";
   }
+  return "ended";
 }
 
+/** Each of these is refused by itself, as bad requests are, and costs no more than one. */
+const TAKEN = new Set(["heads that are too large"]);
+
 for (const [name, piece] of Object.entries(FLOODS)) {
-  test(`${name}: the connection ends or is read no more, memory stays, and others are served meanwhile`, { timeout: 60_000 }, async () => {
+  const end = TAKEN.has(name) ? "each is refused" : "the connection ends or is read no more";
+  test(`${name}: ${end}, memory stays, and others are served meanwhile`, { timeout: 60_000 }, async () => {
     const before = process.memoryUsage().rss;
     const socket = await secureConnection(port, host, "h2");
     const flooding = flood(socket, piece);
     const other = await http2Session(port, host);
     assert.equal((await ask(other, { ":path": "/" })).text, "fine");
-    await flooding;
+    assert.equal((await flooding) === "taken", TAKEN.has(name));
     assert.equal((await ask(other, { ":path": "/" })).text, "fine");
     other.destroy();
     socket.destroy();
