@@ -83,7 +83,7 @@ test("custom domains get certificates from the authority, those of files keep th
   authority = await startPebble({ webPort: platform.presence.edgePort, apiPort: authorityPort, server: authorityServer });
   using app = site([domain("shop.example.com"), domain("own.example.com"), domain("limited.example.com"), "example.org/api/*"]);
   await platform.deploy(app.path, { version: "latest" });
-  await eventually("certificates", 60_000, async () => /Pebble/.test((await shown(platform, "limited.example.com")).issuer) || undefined);
+  await eventually("certificates", 100_000, async () => /Pebble/.test((await shown(platform, "limited.example.com")).issuer) || undefined);
   const shop = await shown(platform, "shop.example.com");
   assert.match(shop.issuer, /Pebble/);
   assert.equal(shop.host, "shop.example.com");
