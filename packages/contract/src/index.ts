@@ -27,6 +27,7 @@ export type {
   StorageBucket,
   StoredObject,
 } from "./object-storage.js";
+export type { QueueConsumer, QueueFacts, QueueSettings, Queues } from "./queues.js";
 export {
   BLOBS_PREFIX,
   blobKey,

@@ -72,6 +72,8 @@ export type WorkerBinding =
   | { readonly type: "d1"; readonly name: string; readonly databaseId: string }
   | { readonly type: "r2_bucket"; readonly name: string; readonly bucketName: string }
   | { readonly type: "assets"; readonly name: string }
+  /** `deliveryDelay` in seconds: of messages that say none. */
+  | { readonly type: "queue"; readonly name: string; readonly queueId: string; readonly queueName: string; readonly deliveryDelay?: number }
   | { readonly type: "secrets_store_secret"; readonly name: string; readonly storeId: string; readonly secretName: string }
   | { readonly type: "service"; readonly name: string; readonly service: string; readonly entrypoint?: string; readonly props?: unknown }
   | { readonly type: "durable_object_namespace"; readonly name: string; readonly className: string; readonly namespaceId: string };

@@ -51,6 +51,7 @@ export async function checkTarget(target: WorkerTarget, options: CheckOptions): 
       assetsDirectory,
       storageSocket: nowhere,
       objectsSocket: nowhere,
+      queuesSocket: nowhere,
     });
     const configPath = await writeConfig(directory, config, options.readModule, owner);
     const began = performance.now();

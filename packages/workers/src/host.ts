@@ -1,12 +1,11 @@
-import { execFile } from "node:child_process";
 import { readdirSync, rmSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import {
   type Databases,
   type KeyValues,
   LongshoreError,
+  type Queues,
   type ReadAccountSecret,
   type TraceEvent,
   type TraceSource,
@@ -27,20 +26,18 @@ import { assertSocketPath } from "./process/listening-socket.js";
 import { LogFile } from "./process/log-file.js";
 import { processesWithArgument } from "./process/proc.js";
 import { type ProcessRecord, readLiveRecord, removeRecord } from "./process/record.js";
+import { QUEUES_NAME } from "./queues/queues-config.js";
 import { ownedDirectory, pruneReleases, type ReadModule, releaseId, writeRelease } from "./release.js";
 import { SecretSource } from "./secrets/secret-source.js";
 import { secretsSocket } from "./secrets/secrets-config.js";
 import { Offers } from "./services/offers.js";
 import { callsOf, entryId, entrySocket, SERVICES_DIRECTORY, type ServiceEntry } from "./services/service-calls.js";
-import { needsStorage } from "./storage/bindings-config.js";
-import { StoredDatabases } from "./storage/databases.js";
-import { StoredKeyValues } from "./storage/key-values.js";
-import { STORAGE_NAME, StorageProcess } from "./storage/storage-process.js";
+import { SharedProcesses } from "./shared-processes.js";
 import { ScriptSupervisor } from "./supervisor/script-supervisor.js";
 import { Serial } from "./supervisor/serial.js";
 import { sinkSocket } from "./traces/trace-config.js";
 import { TraceSink } from "./traces/trace-sink.js";
-import { findWorkerd } from "./workerd-binary.js";
+import { findWorkerd, workerdVersion } from "./workerd-binary.js";
 
 export interface WorkerHostOptions {
   /** Durable Objects' storage and logs, `<script>/…`. workerd's user must be able to reach it. */
@@ -79,6 +76,7 @@ export interface RunningWorkerHost extends WorkerHost, WorkerUpstream, TraceSour
   retain(scripts: Iterable<string>): Promise<void>;
   readonly keyValues: KeyValues;
   readonly databases: Databases;
+  readonly queues: Queues;
   /** The file with the script's output; see also `<file>.1`. */
   logPath(script: string): string;
   /** Ends every workerd. */
@@ -112,9 +110,7 @@ class Host implements RunningWorkerHost {
   readonly #scripts = new Map<string, ScriptSupervisor>();
   /** Whole operations of one script, files and processes, one after the other. */
   readonly #serials = new Map<string, Serial>();
-  readonly #storage: StorageProcess;
-  readonly keyValues: KeyValues;
-  readonly databases: Databases;
+  readonly #shared: SharedProcesses;
   readonly #offers: Offers;
   readonly #sink: TraceSink;
   readonly #secrets: SecretSource;
@@ -132,16 +128,28 @@ class Host implements RunningWorkerHost {
     this.#offers = new Offers(options.runDirectory);
     this.#launch = { workerdPath, readyTimeoutMs, ...(uid === undefined ? {} : { uid }), ...(gid === undefined ? {} : { gid }) };
     const { stopGraceMs = DEFAULTS.stopGraceMs, maxLogBytes = DEFAULTS.maxLogBytes, log } = options;
-    this.#storage = new StorageProcess({
-      places: this.#places(STORAGE_NAME),
+    this.#shared = new SharedProcesses({
+      runDirectory: options.runDirectory,
+      places: (name) => this.#places(name),
       launch: this.#launch,
       workerdVersion: version,
       stopGraceMs,
       maxLogBytes,
       log,
+      offer: (entries) => this.#setCalls(QUEUES_NAME, entries),
     });
-    this.keyValues = new StoredKeyValues(this.#storage);
-    this.databases = new StoredDatabases(this.#storage);
+  }
+
+  get keyValues(): KeyValues {
+    return this.#shared.keyValues;
+  }
+
+  get databases(): Databases {
+    return this.#shared.databases;
+  }
+
+  get queues(): Queues {
+    return this.#shared.queues;
   }
 
   async check(target: WorkerTarget): Promise<{ startupMs: number }> {
@@ -207,11 +215,11 @@ class Host implements RunningWorkerHost {
 
   async close(): Promise<void> {
     this.#ending = true;
+    await this.#shared.stopDelivering();
     await Promise.all([...this.#scripts].map(([script, supervisor]) => this.#queue(script).run(() => supervisor.stop())));
     this.#sink.close();
     this.#secrets.close();
-    // Last, so that what Workers still do as they end has its data.
-    await this.#storage.stop();
+    await this.#shared.stop();
   }
 
   async detach(): Promise<void> {
@@ -219,7 +227,7 @@ class Host implements RunningWorkerHost {
     await Promise.all([...this.#scripts].map(([script, supervisor]) => this.#queue(script).run(() => supervisor.detach())));
     this.#sink.close();
     this.#secrets.close();
-    await this.#storage.detach();
+    await this.#shared.detach();
   }
 
   /** Finds what an earlier host left: processes on record are adopted, other workerds of these directories are ended, their remains removed. */
@@ -249,12 +257,12 @@ class Host implements RunningWorkerHost {
       runDirectory,
       offers,
       storageDirectory: places.storage,
-      storageSocket: this.#storage.socketPath,
+      ...this.#shared.sockets,
       ...(objectsSocket === undefined ? {} : { objectsSocket }),
       allowedNetworks: this.#networks,
       ...(assets === undefined ? {} : { assetsDirectory: assetsDirectory(places.assets, assets) }),
     });
-    if (needsStorage(target)) await this.#storage.start();
+    await this.#shared.startFor(target);
     const id = releaseId(target, config, this.#version);
     const supervisor = this.#supervisor(target.script, places);
     const sockets = offers.map((entry) => ({ name: entryId(entry), path: entrySocket(runDirectory, entry) }));
@@ -298,8 +306,7 @@ class Host implements RunningWorkerHost {
 
   #adopt(script: string, places: ScriptPlaces, record: ProcessRecord): boolean {
     try {
-      if (script === STORAGE_NAME) this.#storage.adopt(record);
-      else this.#supervisor(script, places).adopt(record);
+      if (!this.#shared.adopt(script, record)) this.#supervisor(script, places).adopt(record);
       this.#options.log(`The Worker "${script}" still runs (workerd ${record.pid}); taken over as it is.`);
       return true;
     } catch (error) {
@@ -335,7 +342,11 @@ class Host implements RunningWorkerHost {
     const changed = () => {
       for (const listener of this.#listeners) listener(script);
     };
-    const stopping = () => beforeStop(script, this.#offers.callers(script));
+    const stopping = () =>
+      beforeStop(
+        script,
+        this.#offers.callers(script).filter((caller) => caller !== QUEUES_NAME),
+      );
     const supervisor = new ScriptSupervisor({
       script,
       places,
@@ -357,16 +368,4 @@ class Host implements RunningWorkerHost {
   get #networks(): readonly string[] {
     return this.#options.allowedNetworks ?? ["public"];
   }
-}
-
-/** The date in `workerd 2026-11-17`. */
-async function workerdVersion(path: string): Promise<string> {
-  const hint = "Run `npm ci` again, or set the path of the workerd program.";
-  const { stdout } = await promisify(execFile)(path, ["--version"], { timeout: 10_000 }).catch((cause: unknown) => {
-    throw new LongshoreError("INTERNAL", `The program ${path} cannot be run as workerd.`, { cause, hint });
-  });
-  const date = /\d{4}-\d\d-\d\d/.exec(stdout)?.[0];
-  if (date === undefined)
-    throw new LongshoreError("INTERNAL", `${path} --version says ${JSON.stringify(stdout)}, which is not workerd's version.`, { hint });
-  return date;
 }

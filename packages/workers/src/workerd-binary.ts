@@ -1,4 +1,6 @@
+import { execFile } from "node:child_process";
 import { createRequire } from "node:module";
+import { promisify } from "node:util";
 import { LongshoreError } from "@longshore/contract";
 
 const PACKAGES: Readonly<Record<string, string>> = {
@@ -21,4 +23,16 @@ export function findWorkerd(): string {
       hint: "Run `npm ci` without --omit=optional.",
     });
   }
+}
+
+/** The date in `workerd 2026-11-17`. Errors: `INTERNAL` when it cannot be run. */
+export async function workerdVersion(path: string): Promise<string> {
+  const hint = "Run `npm ci` again, or set the path of the workerd program.";
+  const { stdout } = await promisify(execFile)(path, ["--version"], { timeout: 10_000 }).catch((cause: unknown) => {
+    throw new LongshoreError("INTERNAL", `The program ${path} cannot be run as workerd.`, { cause, hint });
+  });
+  const date = /\d{4}-\d\d-\d\d/.exec(stdout)?.[0];
+  if (date === undefined)
+    throw new LongshoreError("INTERNAL", `${path} --version says ${JSON.stringify(stdout)}, which is not workerd's version.`, { hint });
+  return date;
 }

@@ -8,6 +8,8 @@ import {
   type WorkerModule,
   type WorkerTarget,
 } from "@longshore/contract";
+import { deliveryService } from "../queues/delivery-config.js";
+import { queueBinding, queueServices } from "../queues/queues-config.js";
 import { secretBinding, secretServices } from "../secrets/secrets-config.js";
 import { calledServices, offeredSocket, type ServiceEntry, serviceBinding } from "../services/service-calls.js";
 import { type StoreSockets, storeBinding, storeServices } from "../storage/bindings-config.js";
@@ -27,6 +29,8 @@ export interface ConfigPlaces extends StoreSockets {
   readonly storageDirectory: string;
   /** Peers that `fetch()` and `connect()` may reach, in workerd's words: `public`, `private`, `local`, CIDR blocks. */
   readonly allowedNetworks: readonly string[];
+  /** Unix socket of the process that holds queues. */
+  readonly queuesSocket?: string;
   /** Set where the Worker is only tried out: its cron triggers must not run it. */
   readonly trial?: boolean;
   /** Where the sockets of other scripts' entrypoints are. */
@@ -56,7 +60,8 @@ export function workerConfig(target: WorkerTarget, places: ConfigPlaces): Worker
   services.push(network(places.allowedNetworks), ...storeServices(target, places));
   const cron = cronServices(target, STORAGE_SERVICE, places.trial ?? false);
   services.push(...cron, ...calledServices(target, places.runDirectory), ...traceServices(target, places.runDirectory));
-  services.push(...secretServices(target, places.runDirectory));
+  services.push(...secretServices(target, places.runDirectory), ...queueServices(target, places.queuesSocket));
+  if (places.offers?.some(({ queues }) => queues)) services.push(deliveryService(target));
   if (target.namespaces.length > 0 || cron.length > 0) {
     services.push(struct({ name: text(STORAGE_SERVICE), disk: struct({ path: text(places.storageDirectory), writable: bool(true) }) }));
   }
@@ -139,6 +144,8 @@ function bindingExpression(binding: WorkerBinding, target: WorkerTarget): Expres
       return serviceBinding(binding, target);
     case "assets":
       return assetsBinding(binding.name);
+    case "queue":
+      return queueBinding(binding);
     case "secrets_store_secret":
       return secretBinding(binding);
     case "durable_object_namespace": {

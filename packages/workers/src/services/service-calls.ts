@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { CF_HEADER, PROTOCOL_HEADER, type WorkerBinding, type WorkerTarget } from "@longshore/contract";
 import { ASSETS_SERVICE } from "../config/assets-config.js";
 import { type Expression, struct, text } from "../config/capnp.js";
+import { deliveryDesignator } from "../queues/delivery-config.js";
 
 /** An entrypoint of a script as another Worker is bound to it: each has a socket of its own, since workerd fixes entrypoint and props by socket. */
 export interface ServiceEntry {
@@ -10,6 +11,8 @@ export interface ServiceEntry {
   readonly entrypoint?: string;
   /** JSON. */
   readonly props?: string;
+  /** In place of both: where the batches of queues arrive that the script consumes. */
+  readonly queues?: true;
 }
 
 type ServiceBinding = Extract<WorkerBinding, { type: "service" }>;
@@ -19,9 +22,9 @@ export const SERVICES_DIRECTORY = ".services";
 /** The host of the CONNECT request that makes a connection one of remote calls. */
 const RPC_HOST = "longshore-rpc";
 
-export function entryId({ script, entrypoint = "", props = "" }: ServiceEntry): string {
+export function entryId({ script, entrypoint = "", props = "", queues }: ServiceEntry): string {
   return createHash("sha256")
-    .update(JSON.stringify([script, entrypoint, props]))
+    .update(JSON.stringify([script, entrypoint, props, ...(queues ? ["queues"] : [])]))
     .digest("hex")
     .slice(0, 16);
 }
@@ -54,7 +57,11 @@ export function serviceBinding(binding: ServiceBinding, target: WorkerTarget): E
 
 /** The called side: a socket for an entrypoint. */
 export function offeredSocket(entry: ServiceEntry, target: WorkerTarget): Expression {
-  return struct({ name: text(entryId(entry)), service: designator(entry, target), http: httpOptions() });
+  return struct({
+    name: text(entryId(entry)),
+    service: entry.queues ? deliveryDesignator() : designator(entry, target),
+    http: httpOptions(),
+  });
 }
 
 function entryOf({ service, entrypoint, props }: ServiceBinding): ServiceEntry {
@@ -77,6 +84,7 @@ function calledName(entry: ServiceEntry): string {
   return `longshore:service:${entryId(entry)}`;
 }
 
-function httpOptions(): Expression {
+/** How our workerds speak with one another. */
+export function httpOptions(): Expression {
   return struct({ capnpConnectHost: text(RPC_HOST), forwardedProtoHeader: text(PROTOCOL_HEADER), cfBlobHeader: text(CF_HEADER) });
 }

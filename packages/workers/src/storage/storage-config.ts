@@ -1,12 +1,10 @@
 import { fileURLToPath } from "node:url";
 import { bool, configFile, embed, list, struct, text } from "../config/capnp.js";
 import { SOCKET_NAME } from "../config/worker-config.js";
+import type { StorageProgram } from "./storage-process.js";
 
 /** The Worker's file beside the configuration. */
-export const STORAGE_WORKER_FILE = "storage-worker.js";
-/** The compiled source of the Worker in the storage process. */
-export const STORAGE_WORKER = fileURLToPath(new URL(STORAGE_WORKER_FILE, import.meta.url));
-
+const STORAGE_WORKER_FILE = "storage-worker.js";
 /** Request header that names a store: `kv/<namespace>` or `d1/<database>`. Applications' workerds set it for each binding; a Worker cannot. */
 export const STORE_HEADER = "X-Longshore-Store";
 /** Request header of what only the server asks: `destroy`. Applications' workerds remove it. */
@@ -23,11 +21,18 @@ const CLASSES = [
   ["BLOB_STORE", "BlobObject", "kv-blobs"],
 ] as const;
 
-/** The directories of the data. */
-export const STORAGE_KEYS: readonly string[] = CLASSES.map(([, , key]) => key);
+/** The process that holds all KV namespaces and D1 databases. */
+export const STORAGE_PROGRAM: StorageProgram = {
+  name: ".storage",
+  what: "KV and D1",
+  worker: fileURLToPath(new URL(STORAGE_WORKER_FILE, import.meta.url)),
+  workerFile: STORAGE_WORKER_FILE,
+  keys: CLASSES.map(([, , key]) => key),
+  config: storageConfig,
+};
 
-/** The configuration of the process that holds all KV namespaces and D1 databases. Needs `--experimental`, for the bundled modules. */
-export function storageConfig(storageDirectory: string): string {
+/** Needs `--experimental`, for the bundled modules. */
+function storageConfig(storageDirectory: string): string {
   const worker = struct({
     modules: list([
       struct({ name: text("main.js"), esModule: embed(STORAGE_WORKER_FILE) }),

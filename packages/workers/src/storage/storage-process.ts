@@ -13,10 +13,7 @@ import type { ProcessRecord } from "../process/record.js";
 import { ownedDirectory, ownedFile } from "../release.js";
 import { ScriptSupervisor } from "../supervisor/script-supervisor.js";
 import { Serial } from "../supervisor/serial.js";
-import { COMMAND_HEADER, STORAGE_KEYS, STORAGE_WORKER, STORAGE_WORKER_FILE, STORE_HEADER, storageConfig } from "./storage-config.js";
-
-/** Its directory beside the scripts': no script's name begins with a dot. */
-export const STORAGE_NAME = ".storage";
+import { COMMAND_HEADER, STORE_HEADER } from "./storage-config.js";
 
 /** Longer than any single request to a store should take. */
 const REQUEST_DEADLINE_MS = 120_000;
@@ -24,7 +21,23 @@ const LISTENING_DEADLINE_MS = 10_000;
 const LISTENING_INTERVAL_MS = 20;
 const AGAIN: ReadonlySet<string> = new Set(["ECONNREFUSED", "ENOENT"]);
 
+/** What runs in such a process. */
+export interface StorageProgram {
+  /** Its directory beside the scripts': no script's name begins with a dot. */
+  readonly name: string;
+  /** For messages: `KV and D1`. */
+  readonly what: string;
+  /** The compiled source of its Worker, and its name beside the configuration. */
+  readonly worker: string;
+  readonly workerFile: string;
+  /** The directories of its data. */
+  readonly keys: readonly string[];
+  /** Its configuration as it should be now, with its data below this directory. */
+  config(storageDirectory: string): string;
+}
+
 export interface StorageProcessOptions {
+  readonly program: StorageProgram;
   readonly places: ScriptPlaces;
   readonly launch: Pick<LaunchOptions, "workerdPath" | "readyTimeoutMs" | "uid" | "gid">;
   readonly workerdVersion: string;
@@ -34,13 +47,14 @@ export interface StorageProcessOptions {
 }
 
 export interface StoreRequest {
-  readonly store: { readonly kind: "kv" | "d1"; readonly id: string };
+  readonly store: { readonly kind: "kv" | "d1" | "queue"; readonly id: string };
   readonly method: "GET" | "PUT" | "POST" | "DELETE";
   /** Path and query. */
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array;
-  readonly command?: "destroy";
+  /** What only the server asks. */
+  readonly command?: "destroy" | "shards" | "wake" | "purge" | "facts";
 }
 
 export interface StoreAnswer {
@@ -51,22 +65,22 @@ export interface StoreAnswer {
 }
 
 /**
- * The workerd that holds every KV namespace and D1 database. It is started when something first needs it, started again when it ends, outlives
- * the server, and is taken over by the next one. One process for all, because a namespace may be bound by many applications.
+ * A workerd that holds data of all applications: every KV namespace and D1 database, or every queue. It is started when something first needs it, started again when it ends, outlives
+ * the server, and is taken over by the next one. One process for all, because what it holds may be bound by many.
  */
 export class StorageProcess {
   readonly #options: StorageProcessOptions;
   readonly #supervisor: ScriptSupervisor;
   readonly #starts = new Serial();
-  #id: string | undefined;
+  #known: { readonly config: string; readonly id: string } | undefined;
 
   constructor(options: StorageProcessOptions) {
-    const { places, stopGraceMs, maxLogBytes, log } = options;
+    const { places, stopGraceMs, maxLogBytes, log, program } = options;
     this.#options = options;
     this.#supervisor = new ScriptSupervisor({
-      script: STORAGE_NAME,
+      script: program.name,
       places,
-      logFile: new LogFile(places.log, maxLogBytes, (error) => log(`The log of KV and D1 is not rotated: ${String(error)}`)),
+      logFile: new LogFile(places.log, maxLogBytes, (error) => log(`The log of ${program.what} is not rotated: ${String(error)}`)),
       launch: options.launch,
       stopGraceMs,
       beforeStop: async () => ({ [Symbol.asyncDispose]: async () => undefined }),
@@ -85,24 +99,25 @@ export class StorageProcess {
     this.#supervisor.adopt(record);
   }
 
-  /** Resolves when the process serves; at once if it does. Errors: `INTERNAL` when it cannot be started. */
+  /** Resolves when the process serves as its configuration now says; at once if it does. Errors: `INTERNAL` when it cannot be started. */
   start(): Promise<void> {
     return this.#starts.run(async () => {
-      this.#id ??= await this.#releaseId();
-      const id = this.#id;
-      const { places, launch } = this.#options;
+      const { places, launch, program } = this.#options;
+      const config = program.config(places.storage);
+      if (this.#known?.config !== config) this.#known = { config, id: await this.#releaseId(config) };
+      const { id } = this.#known;
       const configPath = join(places.releases, id, "config.capnp");
       if (this.#supervisor.releaseId !== id) {
         for (const directory of [places.runDirectory, places.releases]) await ownedDirectory(directory, 0o711, {});
         await lastingDirectory(places.dataDirectory, 0o711, {});
         await lastingDirectory(places.storage, 0o700, launch);
-        for (const key of STORAGE_KEYS) await lastingDirectory(join(places.storage, key), 0o755, launch);
+        for (const key of program.keys) await lastingDirectory(join(places.storage, key), 0o755, launch);
         await ownedDirectory(join(places.releases, id), 0o700, launch);
         await rm(configPath, { force: true });
-        const worker = join(places.releases, id, STORAGE_WORKER_FILE);
+        const worker = join(places.releases, id, program.workerFile);
         await rm(worker, { force: true });
-        await ownedFile(worker, await readFile(STORAGE_WORKER), launch);
-        await ownedFile(configPath, this.#config, launch);
+        await ownedFile(worker, await readFile(program.worker), launch);
+        await ownedFile(configPath, config, launch);
       }
       await this.#supervisor.apply({ id, versionId: id, configPath });
     });
@@ -119,21 +134,26 @@ export class StorageProcess {
         return await ask();
       } catch (error) {
         const again = AGAIN.has(errno(error)) || (method !== "POST" && errno(error) === "ECONNRESET");
-        if (!again || performance.now() > deadline) throw notReached(error);
+        if (!again || performance.now() > deadline) throw this.#notReached(error);
         await setTimeout(LISTENING_INTERVAL_MS);
       }
     }
   }
 
-  get #config(): string {
-    return storageConfig(this.#options.places.storage);
+  #notReached(cause: unknown): LongshoreError {
+    const { what, name } = this.#options.program;
+    return new LongshoreError("UNAVAILABLE", `${what} could not be reached: their workerd did not answer.`, {
+      cause,
+      hint: `Try again; if it goes on, look at workers/${name}/workerd.log in the data directory.`,
+    });
   }
 
   /** The same for the same workerd, configuration and Worker: what runs with this id need not be replaced. */
-  async #releaseId(): Promise<string> {
-    const hash = createHash("sha256").update(JSON.stringify([this.#options.workerdVersion, this.#config]));
+  async #releaseId(config: string): Promise<string> {
+    const { workerdVersion, program } = this.#options;
+    const hash = createHash("sha256").update(JSON.stringify([workerdVersion, config]));
     return hash
-      .update(await readFile(STORAGE_WORKER))
+      .update(await readFile(program.worker))
       .digest("hex")
       .slice(0, 32);
   }
@@ -159,13 +179,6 @@ export class StorageProcess {
 
 function errno(error: unknown): string {
   return error instanceof Error ? String((error as NodeJS.ErrnoException).code) : "";
-}
-
-function notReached(cause: unknown): LongshoreError {
-  return new LongshoreError("UNAVAILABLE", "KV and D1 could not be reached: their workerd did not answer.", {
-    cause,
-    hint: "Try again; if it goes on, look at workers/.storage/workerd.log in the data directory.",
-  });
 }
 
 function exchange(

@@ -12,7 +12,9 @@ declare module "cloudflare:workers" {
       deleteAlarm(): Promise<void>;
       get(key: string): Promise<unknown>;
       put(key: string, value: unknown): Promise<void>;
+      sync(): Promise<void>;
     };
+    abort(reason: string): never;
   }
   export class DurableObject {
     protected readonly ctx: ObjectState;
@@ -34,4 +36,11 @@ declare module "longshore:d1" {
   import { DurableObject, WorkerEntrypoint } from "cloudflare:workers";
   export class D1Database extends DurableObject {}
   export default class extends WorkerEntrypoint {}
+}
+
+declare module "longshore:queues" {
+  import { DurableObject } from "cloudflare:workers";
+  export class QueueShard extends DurableObject {}
+  const handler: { fetch(request: Request, env: unknown, context: { props: { queue: string } }): Promise<Response> };
+  export default handler;
 }
