@@ -14,6 +14,7 @@ import { durableObjects } from "./routes/durable-objects.js";
 import { identity } from "./routes/identity.js";
 import { kvNamespaces } from "./routes/kv-namespaces.js";
 import { kvValues } from "./routes/kv-values.js";
+import { queues } from "./routes/queues.js";
 import { r2Buckets } from "./routes/r2-buckets.js";
 import { r2Objects } from "./routes/r2-objects.js";
 import { scripts } from "./routes/scripts.js";
@@ -62,6 +63,7 @@ export function createApp(services: Services): Hono {
     r2Buckets,
     r2Objects,
     secretStores,
+    queues,
     containers,
     tokens,
   ]) {

@@ -8,6 +8,7 @@ import type {
   KeyValues,
   ObjectStorage,
   Publish,
+  Queues,
   Scope,
   TraceSource,
   TrafficGate,
@@ -100,6 +101,7 @@ export interface ControlOptions {
   readonly workers: WorkerHost & TraceSource;
   readonly keyValues: KeyValues;
   readonly databases: Databases;
+  readonly queues: Queues;
   readonly objects: ObjectStorage;
   readonly traffic: TrafficGate;
   /** Is told where scripts are served, from `resume` on. */

@@ -72,6 +72,7 @@ async function wire({ settings, identity, runDirectory, certificates = [], acmeC
     keyValues: workers.keyValues,
     databases: workers.databases,
     objects: r2.storage,
+    queues: workers.queues,
     traffic: edge,
     ...controlSettings(settings),
     publish: front.publish,

@@ -12,6 +12,8 @@ export interface BindingsInput {
   readonly keepTypes: readonly string[];
   /** The script's classes after the upload's migrations. */
   readonly namespaces: readonly DurableObjectNamespace[];
+  /** Ids of the account's queues by name. */
+  readonly queues: ReadonlyMap<string, string>;
   /** Encrypts a secret's text. */
   readonly seal: (name: string, text: string) => string;
 }
@@ -37,6 +39,8 @@ export function openBindings(stored: readonly StoredBinding[], open: (name: stri
     each.type === "secret_text" ? { type: each.type, name: each.name, text: open(each.name, each.sealed) } : each,
   );
 }
+
+const MOST_DELAY_S = 86_400;
 
 /** Bindings that are all said with their name. */
 const VALUELESS: ReadonlySet<string> = new Set(["version_metadata", "assets"]);
@@ -64,6 +68,8 @@ function resolveBinding(binding: UploadedBinding, input: BindingsInput): StoredB
       return { type: "kv_namespace", name, namespaceId: text(binding, "namespace_id") };
     case "d1":
       return { type: "d1", name, databaseId: text(binding, "id") };
+    case "queue":
+      return queue(binding, input);
     case "secrets_store_secret":
       return { type: "secrets_store_secret", name, storeId: text(binding, "store_id"), secretName: text(binding, "secret_name") };
     case "r2_bucket":
@@ -86,6 +92,21 @@ function resolveBinding(binding: UploadedBinding, input: BindingsInput): StoredB
 
 function isDefault(jurisdiction: unknown): boolean {
   return jurisdiction === undefined || jurisdiction === null || jurisdiction === "default";
+}
+
+function queue(binding: UploadedBinding, { queues }: BindingsInput): StoredBinding {
+  const { name, delivery_delay: delay } = binding;
+  const queueName = text(binding, "queue_name");
+  const queueId = queues.get(queueName);
+  if (queueId === undefined) {
+    throw invalidScript(`Binding "${name}" (queue) cannot be served: there is no queue "${queueName}".`, {
+      hint: `Create it: \`wrangler queues create ${queueName}\`.`,
+    });
+  }
+  if (delay !== undefined && delay !== null && !(Number.isSafeInteger(delay) && Number(delay) >= 0 && Number(delay) <= MOST_DELAY_S)) {
+    throw invalidScript(`Binding "${name}" (queue) has a delivery_delay that is not 0 to ${MOST_DELAY_S} seconds.`);
+  }
+  return { type: "queue", name, queueId, queueName, ...(typeof delay === "number" ? { deliveryDelay: delay } : {}) };
 }
 
 function service(binding: UploadedBinding): StoredBinding {

@@ -11,7 +11,15 @@ import { parseUploadMetadata, type UploadedBinding } from "./upload-metadata.js"
 const NAMESPACES = [{ id: "n1", className: "Box", sqlite: true }];
 
 function resolve(uploaded: UploadedBinding[], previous: StoredBinding[] = [], keepTypes = ["secret_text"]): StoredBinding[] {
-  return resolveBindings({ script: "app", uploaded, previous, keepTypes, namespaces: NAMESPACES, seal: (_name, text) => `sealed:${text}` });
+  return resolveBindings({
+    script: "app",
+    uploaded,
+    previous,
+    keepTypes,
+    namespaces: NAMESPACES,
+    queues: new Map(),
+    seal: (_name, text) => `sealed:${text}`,
+  });
 }
 
 function code(expected: string, pattern: RegExp): (thrown: unknown) => boolean {
@@ -71,7 +79,7 @@ describe("resolveBindings", () => {
     assert.deepEqual(inheritWhereEmpty({ name: "A", type: "plain_text", text: "" }), { name: "A", type: "plain_text", text: "" });
   });
 
-  for (const type of ["queue", "ai", "constructor"]) {
+  for (const type of ["vectorize", "ai", "constructor"]) {
     test(`${type} is refused by name and kind`, () => {
       assert.throws(() => resolve([{ name: "X", type }]), code("UNSUPPORTED", new RegExp(`Binding "X" \\(${type}\\) is not served`)));
     });

@@ -27,6 +27,7 @@ export interface VersionPlanInput {
   readonly triggeredBy: string;
   readonly moduleKey: (digest: string) => string;
   readonly newNamespaceId: () => string;
+  readonly queues: ReadonlyMap<string, string>;
   readonly seal: (name: string, text: string) => string;
 }
 
@@ -45,6 +46,7 @@ export function planVersion(input: VersionPlanInput): VersionPlan {
     previous: input.previousBindings,
     keepTypes: [...ALWAYS_KEPT, ...metadata.keepBindings],
     namespaces: classes.namespaces,
+    queues: input.queues,
     seal: input.seal,
   });
   const unserved = input.assets === undefined ? bindings.find(({ type }) => type === "assets") : undefined;

@@ -6,6 +6,7 @@ import type { Log } from "../options.js";
 import type { Stored } from "../state/json-objects.js";
 import type { Sealer } from "../state/sealing.js";
 import type { Store } from "../state/store.js";
+import type { Queues } from "./queues.js";
 import type { R2Buckets } from "./r2-buckets.js";
 import type { SecretStores } from "./secret-stores.js";
 import type { Stores } from "./stores.js";
@@ -22,6 +23,7 @@ export interface ReleasesParts {
   readonly versionImages: VersionImages;
   readonly buckets: R2Buckets;
   readonly secretStores: SecretStores;
+  readonly queues: Queues;
   readonly log: Log;
 }
 
@@ -54,6 +56,7 @@ export class Releases {
     await this.#parts.stores.assertExist(version.bindings);
     await this.#parts.buckets.assertExist(version.bindings);
     await this.#parts.secretStores.assertExist(version.bindings);
+    await this.#parts.queues.assertExist(version.bindings);
     await this.#assertServicesExist(head.name, version);
     await this.#parts.versionImages.requireOwn(version);
     try {

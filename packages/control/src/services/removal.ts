@@ -3,12 +3,14 @@ import { scriptNotFound } from "../api/errors.js";
 import type { KeyedMutex } from "../state/keyed-mutex.js";
 import type { Store } from "../state/store.js";
 import type { Applications } from "./applications.js";
+import type { Queues } from "./queues.js";
 
 export interface RemovalParts {
   readonly store: Store;
   readonly engine: Engine;
   readonly workers: WorkerHost;
   readonly applications: Applications;
+  readonly queues: Queues;
   readonly locks: KeyedMutex;
 }
 
@@ -27,6 +29,7 @@ export function removeScript(parts: RemovalParts, script: string): Promise<void>
 
 /** The rest of a removal whose head is marked already; each step may have been done before. Callers hold the script's lock. */
 export async function finishRemoval(parts: RemovalParts, script: string): Promise<void> {
+  await parts.queues.forget(script);
   await parts.workers.remove(script, { deleteData: true });
   await parts.engine.deleteTenant(script);
   await parts.applications.forget(script);

@@ -11,6 +11,7 @@ const AT_ONCE = 4;
  */
 export async function resume(services: Services, signal: AbortSignal): Promise<void> {
   await services.addresses.publish();
+  await services.queues.resume().catch((error: unknown) => services.options.log.error("queues cannot be delivered", { error }));
   const queue = await services.store.heads.all();
   const worker = async (): Promise<void> => {
     for (let head = queue.shift(); head !== undefined && !signal.aborted; head = queue.shift()) {

@@ -18,6 +18,7 @@ import type { Clock } from "../options.js";
 import type { KeyedMutex } from "../state/keyed-mutex.js";
 import type { Sealer } from "../state/sealing.js";
 import type { Store } from "../state/store.js";
+import type { Queues } from "./queues.js";
 import type { Releases } from "./releases.js";
 import type { VersionImages } from "./version-images.js";
 
@@ -26,6 +27,7 @@ export interface ScriptChangesParts {
   readonly sealer: Sealer;
   readonly releases: Releases;
   readonly versionImages: VersionImages;
+  readonly queues: Queues;
   readonly locks: KeyedMutex;
   readonly clock: Clock;
 }
@@ -90,7 +92,8 @@ export class ScriptChanges {
   }
 
   /** Makes and deploys a version with exactly these bindings. Errors: `NOT_FOUND`, `INVALID_INPUT`, `UNSUPPORTED`. */
-  changeBindings(script: string, uploaded: readonly UploadedBinding[]): Promise<StoredVersion> {
+  async changeBindings(script: string, uploaded: readonly UploadedBinding[]): Promise<StoredVersion> {
+    const queues = await this.#parts.queues.ids();
     return this.#derive(script, "settings", (previous, head) =>
       resolveBindings({
         script,
@@ -98,6 +101,7 @@ export class ScriptChanges {
         previous,
         keepTypes: [],
         namespaces: head.namespaces,
+        queues,
         seal: (name, text) => this.#parts.sealer.seal(script, name, text),
       }),
     );

@@ -11,6 +11,7 @@ import { Background } from "./background.js";
 import { DatabaseTransfers } from "./database-transfers.js";
 import { ImageCheck } from "./image-check.js";
 import { ImageRegistries } from "./image-registries.js";
+import { Queues } from "./queues.js";
 import { R2Buckets } from "./r2-buckets.js";
 import { Releases } from "./releases.js";
 import type { RemovalParts } from "./removal.js";
@@ -36,6 +37,7 @@ export interface Services {
   readonly buckets: R2Buckets;
   readonly secretStores: SecretStores;
   readonly imageRegistries: ImageRegistries;
+  readonly queues: Queues;
   readonly transfers: DatabaseTransfers;
   readonly releases: Releases;
   readonly assets: AssetUploads;
@@ -77,10 +79,11 @@ export function wireServices(options: ControlOptions): Services {
   const secretStores = new SecretStores({ store, sealer, locks, clock });
   const buckets = new R2Buckets(options.objects);
   const imageRegistries = new ImageRegistries({ store, sealer, secretStores, registryHost: options.registryHost, locks, clock });
+  const queues = new Queues({ store, messages: options.queues, locks, clock });
   const transfers = new DatabaseTransfers(options.bucket, clock);
   const versionImages = new VersionImages({ store, images: imageCheck, runner, onCrash, clock });
-  const releases = new Releases({ versionImages, store, sealer, engine, workers, tenants, stores, buckets, secretStores, log });
-  const removal: RemovalParts = { store, engine, workers, applications, locks };
+  const releases = new Releases({ versionImages, store, sealer, engine, workers, tenants, stores, buckets, secretStores, queues, log });
+  const removal: RemovalParts = { store, queues, engine, workers, applications, locks };
   const assets = new AssetUploads(options.bucket, new Tokens(options.secretsKey, "static files", clock));
   const uploads = new Uploads({ ...removal, sealer, releases, assets, clock });
   const tails = new Tails({ store, releases, workers, locks, clock, log });
@@ -88,7 +91,7 @@ export function wireServices(options: ControlOptions): Services {
     ...{ store, engine, server: options.shells, apiTokens: options.tokens },
     tokens: new Tokens(options.secretsKey, "shells", clock),
   });
-  const changes = new ScriptChanges({ versionImages, store, sealer, releases, locks, clock });
+  const changes = new ScriptChanges({ versionImages, store, queues, sealer, releases, locks, clock });
   const addresses = new Addresses({ store, changes, locks, publish, log });
   return {
     options,
@@ -100,6 +103,7 @@ export function wireServices(options: ControlOptions): Services {
     buckets,
     secretStores,
     imageRegistries,
+    queues,
     transfers,
     releases,
     assets,

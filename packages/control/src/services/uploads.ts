@@ -108,6 +108,7 @@ export class Uploads {
       triggeredBy,
       moduleKey: (digest) => store.moduleKey(script, digest),
       newNamespaceId: newHexId,
+      queues: await this.#parts.queues.ids(),
       seal: (name, text) => sealer.seal(script, name, text),
     });
   }

@@ -5,6 +5,7 @@ import type { Application } from "../model/application.js";
 import { SCRIPT_NAME_PATTERN, UUID_PATTERN } from "../model/ids.js";
 import type { ImageRegistry } from "../model/image-registries.js";
 import type { UploadedModule } from "../model/modules.js";
+import type { StoredQueue } from "../model/queues.js";
 import { activeVersionId, type ScriptHead, type StoredVersion } from "../model/script-head.js";
 import type { SecretStore, StoredSecret } from "../model/secret-stores.js";
 import type { Database, KvNamespace } from "../model/stores.js";
@@ -24,6 +25,7 @@ export function storeSecretKey(storeId: string, name: string): string {
  * control/scripts/<script>/modules/<sha256>  immutable, shared by the script's versions
  * control/kv-namespaces/<id>                 names; the keys are in the storage process
  * control/databases/<uuid>                   likewise
+ * control/queues/<id>                        names and consumers; the messages are in the queues' process
  * control/secret-stores/<id>                 names
  * control/store-secrets/<id>/<name>          sealed values
  * control/image-registries/<domain>          other registries, with sealed passwords
@@ -35,6 +37,7 @@ export class Store {
   readonly applications: JsonObjects<Application>;
   readonly kvNamespaces: JsonObjects<KvNamespace>;
   readonly databases: JsonObjects<Database>;
+  readonly queues: JsonObjects<StoredQueue>;
   readonly imageRegistries: JsonObjects<ImageRegistry>;
   readonly secretStores: JsonObjects<SecretStore>;
   readonly #bucket: Bucket;
@@ -44,6 +47,7 @@ export class Store {
     this.heads = new JsonObjects(bucket, "control/script-heads/");
     this.kvNamespaces = new JsonObjects(bucket, "control/kv-namespaces/");
     this.databases = new JsonObjects(bucket, "control/databases/");
+    this.queues = new JsonObjects(bucket, "control/queues/");
     this.imageRegistries = new JsonObjects(bucket, REGISTRIES_PREFIX);
     this.secretStores = new JsonObjects(bucket, "control/secret-stores/");
     this.applications = new JsonObjects(bucket, "control/applications/");

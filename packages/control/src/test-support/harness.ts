@@ -13,7 +13,7 @@ import { type Control, createControl } from "../control.js";
 import type { ControlOptions } from "../options.js";
 import { wireServices } from "../services/services.js";
 import { ApiTokens } from "../state/api-tokens.js";
-import { MemoryKeyValues, RecordingDatabases } from "./memory-stores.js";
+import { MemoryKeyValues, RecordingDatabases, RecordingQueues } from "./memory-stores.js";
 import { digestOf, FakeRegistry, RecordingEngine, RecordingTraffic, RecordingWorkers } from "./recording.js";
 
 export const ACCOUNT = "0123456789abcdef0123456789abcdef";
@@ -36,6 +36,7 @@ export class Harness implements AsyncDisposable {
   readonly workers = new RecordingWorkers();
   readonly keyValues = new MemoryKeyValues();
   readonly databases = new RecordingDatabases();
+  readonly queues = new RecordingQueues();
   readonly traffic = new RecordingTraffic();
   readonly registry = new FakeRegistry();
   /** What the edge was told last. */
@@ -141,6 +142,7 @@ export class Harness implements AsyncDisposable {
       workers: this.workers,
       keyValues: this.keyValues,
       databases: this.databases,
+      queues: this.queues,
       objects: this.#objects,
       traffic: this.traffic,
       rollouts: { drainMs: 0, watchMs: this.watchMs, onCrash: "stop" },

@@ -1,4 +1,13 @@
-import { type Databases, type KeyPage, type KeyValues, LongshoreError, type StatementResult } from "@longshore/contract";
+import {
+  type Databases,
+  type KeyPage,
+  type KeyValues,
+  LongshoreError,
+  type QueueFacts,
+  type QueueSettings,
+  type Queues,
+  type StatementResult,
+} from "@longshore/contract";
 
 /** KV in memory: as much as the routes' tests need. The real one has tests of its own beside it. */
 export class MemoryKeyValues implements KeyValues {
@@ -53,5 +62,31 @@ export class RecordingDatabases implements Databases {
 
   async destroy(): Promise<void> {
     this.statements.length = 0;
+  }
+}
+
+/** Queues that remember what they were told and hold nothing. */
+export class RecordingQueues implements Queues {
+  settings: readonly QueueSettings[] = [];
+  readonly purged: string[] = [];
+  readonly destroyed: string[] = [];
+  /** What telling them answers, if anything. */
+  failure: LongshoreError | undefined;
+
+  async configure(queues: readonly QueueSettings[]): Promise<void> {
+    if (this.failure !== undefined) throw this.failure;
+    this.settings = queues;
+  }
+
+  async facts(): Promise<QueueFacts> {
+    return { messages: 2, bytes: 20 };
+  }
+
+  async purge(queue: string): Promise<void> {
+    this.purged.push(queue);
+  }
+
+  async destroy(queue: string): Promise<void> {
+    this.destroyed.push(queue);
   }
 }

@@ -5,7 +5,7 @@ import { after, before, describe, test } from "node:test";
 import { LongshoreError } from "@longshore/contract";
 import { ACCOUNT, Harness, REGISTRY } from "./harness.js";
 import { digestOf, until } from "./recording.js";
-import { WranglerApp, type WranglerRelease, type WranglerResult } from "./wrangler.js";
+import { failed, succeeded, WranglerApp, type WranglerRelease } from "./wrangler.js";
 
 const NAME = "boxes";
 
@@ -24,16 +24,6 @@ function config(changes: Record<string, unknown> = {}, container: Record<string,
     vars: { GREETING: "hello" },
     ...changes,
   };
-}
-
-function succeeded(result: WranglerResult): string {
-  assert.equal(result.code, 0, result.output);
-  return result.output;
-}
-
-function failed(result: WranglerResult): string {
-  assert.notEqual(result.code, 0, result.output);
-  return result.output;
 }
 
 /** What the API must do for every wrangler: the real one is driven, unmodified. A test file for each, so that they run beside one another. */
@@ -227,58 +217,6 @@ export function wranglerSuite(release: WranglerRelease): void {
     test("registry credentials", async () => {
       const output = succeeded(await app.run(["containers", "registries", "credentials", REGISTRY, "--pull"]));
       assert.match(output, /password for pull/);
-    });
-
-    test("other registries: configured with a secret in a new store, listed, refused a second time, deleted with the secret", async () => {
-      const registry = (args: readonly string[], stdin = "") => app.run(["containers", "registries", ...args], { stdin });
-      const ecr = "123456789012.dkr.ecr.eu-central-1.amazonaws.com";
-      const options = ["--secret-name", "REGISTRY_KEY", "--skip-confirmation"];
-      const hub = ["configure", "docker.io", "--dockerhub-username", "me", ...options];
-      succeeded(await registry(hub, "hub-token"));
-      succeeded(await registry(["configure", ecr, "--aws-access-key-id", "AKIDEXAMPLE", ...options], "not used: the secret is there"));
-      const listed = succeeded(await registry(["list", "--json"]));
-      assert.match(listed, /"domain": "docker\.io"[\s\S]*"REGISTRY_KEY"|"REGISTRY_KEY"[\s\S]*"domain": "docker\.io"/);
-      assert.match(listed, /dkr\.ecr/);
-      assert.doesNotMatch(listed, /hub-token/);
-      assert.match(failed(await registry(hub, "other")), /already exists/);
-      for (const domain of [ecr, "docker.io"]) succeeded(await registry(["delete", domain, "-y"]));
-      const [store] = (await harness.call("GET", "secrets_store/stores")).result;
-      assert.deepEqual((await harness.call("GET", `secrets_store/stores/${store.id}/secrets`)).result, []);
-      await harness.call("DELETE", `secrets_store/stores/${store.id}`);
-    });
-
-    test("Secrets Store: stores and secrets by every command, and a Worker that is bound to one", async () => {
-      const bound = await WranglerApp.create(harness, release, "bound");
-      await bound.write({ name: "bound" }, code("bound"));
-      const run = async (...args: string[]) => succeeded(await bound.run(["secrets-store", ...args, "--remote"], { stdin: "swordfish" }));
-      const idIn = (output: string) => /\b[0-9a-f]{32}\b/.exec(output)?.[0] ?? assert.fail(output);
-      const store = idIn((await run("store", "create", "main")).replace(/Creating.*/, ""));
-      assert.match(await run("store", "list"), /main/);
-      const created = await run("secret", "create", store, "--name", "KEY", "--scopes", "workers", "--comment", "first");
-      const secret = idIn(created.slice(created.indexOf("Created secret")));
-      assert.match(await run("secret", "get", store, "--secret-id", secret), /KEY[\s\S]*first[\s\S]*active/);
-      await run("secret", "duplicate", store, "--secret-id", secret, "--name", "COPY", "--scopes", "workers");
-      await run("secret", "update", store, "--secret-id", secret, "--value", "pike", "--comment", "second");
-      const list = await run("secret", "list", store);
-      assert.match(list, /COPY[\s\S]*KEY[\s\S]*second/);
-      assert.doesNotMatch(list, /swordfish|pike/);
-      assert.deepEqual(
-        [await harness.control.readSecret(store, "KEY"), await harness.control.readSecret(store, "COPY")],
-        ["pike", "swordfish"],
-      );
-      await bound.write({ name: "bound", secrets_store_secrets: [{ binding: "S", store_id: store, secret_name: "KEY" }] }, code("bound"));
-      succeeded(await bound.run(["deploy"]));
-      assert.deepEqual(harness.workers.binding("bound", "S"), {
-        type: "secrets_store_secret",
-        name: "S",
-        storeId: store,
-        secretName: "KEY",
-      });
-      await run("secret", "delete", store, "--secret-id", secret);
-      assert.match(failed(await bound.run(["deploy"])), /"KEY" of the store [0-9a-f]{32} is not there/);
-      await run("store", "delete", store);
-      assert.match(failed(await bound.run(["secrets-store", "store", "list", "--remote"])), /no stores/);
-      succeeded(await bound.run(["delete", "--force"]));
     });
 
     test("custom size, observability, other limits: a second deploy finds no changes, and a limit alone moves nothing", async () => {

@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
@@ -89,6 +90,18 @@ export class WranglerApp {
     // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what colours are made of
     return { code, output: `${stdout}\n${stderr}`.replace(/\u001b\[[0-9;]*m/g, "") };
   }
+}
+
+/** What it printed; the test fails when it did not succeed. */
+export function succeeded(result: WranglerResult): string {
+  assert.equal(result.code, 0, result.output);
+  return result.output;
+}
+
+/** What it printed; the test fails when it succeeded. */
+export function failed(result: WranglerResult): string {
+  assert.notEqual(result.code, 0, result.output);
+  return result.output;
 }
 
 /** The newest wrangler is installed apart from the workspace (tests/wrangler-latest). */

@@ -40,6 +40,7 @@ interface Shard {
   isDestroyed(): Promise<boolean>;
   destroy(): Promise<void>;
   purge(): Promise<void>;
+  countBefore(time: number): Promise<number>;
   facts(): Promise<Facts>;
   call(queue: string, operation: string): Promise<unknown>;
 }
@@ -84,11 +85,11 @@ async function obey(command: string, queue: string, numbers: readonly number[], 
     case "facts":
       return await Promise.all(shards.map((shard) => shard.facts()));
     case "purge":
-      return await Promise.all(shards.map((shard) => shard.purge().catch(purged))).then(() => null);
+      return await Promise.all(shards.map(emptied)).then(() => null);
     case "destroy":
       destroyed.add(queue);
       await env.SHARD.getByName(queue).destroy();
-      return await Promise.all(shards.map((shard) => shard.purge().catch(purged))).then(() => null);
+      return await Promise.all(shards.map(emptied)).then(() => null);
     default:
       throw new Error(`There is no command ${command}.`);
   }
@@ -122,18 +123,23 @@ export class QueueShard extends BundledShard {
     return row as unknown as Facts;
   }
 
-  /** Rejects when it is done: the object forgets what it has in memory by being made anew. */
+  /** Never resolves: the object forgets what it has in memory by ending, which its caller sees as a failure. */
   async purge(): Promise<void> {
     this.ctx.storage.sql.exec("DELETE FROM messages");
     await this.ctx.storage.sync();
-    this.ctx.abort(PURGED);
+    this.ctx.abort("The queue is emptied.");
+  }
+
+  /** How many messages came before a time, in milliseconds since 1970. */
+  countBefore(time: number): number {
+    return this.ctx.storage.sql.exec("SELECT count(*) AS n FROM messages WHERE timestamp < ?", time).toArray()[0]?.n as number;
   }
 }
 
-const PURGED = "longshore: purged";
-
-function purged(error: unknown): void {
-  if (!String(error).includes(PURGED)) throw error;
+async function emptied(shard: Shard): Promise<void> {
+  const now = Date.now();
+  await shard.purge().catch(() => undefined);
+  if ((await shard.countBefore(now)) > 0) throw new Error("The queue could not be emptied.");
 }
 
 /** What was out with a consumer when the last process ended counts as tried once more, which is not its consumer's failure. */

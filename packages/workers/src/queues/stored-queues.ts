@@ -41,7 +41,7 @@ export class StoredQueues implements Queues {
     this.#entries = [...scripts].sort().map((script) => ({ script, queues: true }));
     // A consumer must be there before it is called, and as long as it is.
     await this.#parts.offer([...before, ...this.#entries]);
-    if (this.#settings.length > 0 || before.length > 0) await this.#parts.process.start();
+    if (this.#settings.length > 0 || this.#parts.process.isStarted) await this.#parts.process.start();
     // What was sent while nobody consumed has no alarm.
     for (const { id } of added) await this.#command(id, "wake", await this.#shards(id));
     await this.#parts.offer(this.#entries);

@@ -94,6 +94,11 @@ export class StorageProcess {
     return this.#options.places.socket;
   }
 
+  /** Whether it runs, in whichever configuration. */
+  get isStarted(): boolean {
+    return this.#supervisor.releaseId !== undefined;
+  }
+
   /** Takes over a process that an earlier server started. Throws when it cannot be watched. */
   adopt(record: ProcessRecord): void {
     this.#supervisor.adopt(record);
