@@ -72,6 +72,8 @@ export type WorkerBinding =
   | { readonly type: "d1"; readonly name: string; readonly databaseId: string }
   | { readonly type: "r2_bucket"; readonly name: string; readonly bucketName: string }
   | { readonly type: "assets"; readonly name: string }
+  /** At most `limit` calls with one key in `period` seconds; the keys of a `namespaceId` are counted together. */
+  | { readonly type: "ratelimit"; readonly name: string; readonly namespaceId: string; readonly limit: number; readonly period: 10 | 60 }
   /** `deliveryDelay` in seconds: of messages that say none. */
   | { readonly type: "queue"; readonly name: string; readonly queueId: string; readonly queueName: string; readonly deliveryDelay?: number }
   | { readonly type: "secrets_store_secret"; readonly name: string; readonly storeId: string; readonly secretName: string }

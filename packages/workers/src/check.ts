@@ -73,6 +73,7 @@ export async function checkTarget(target: WorkerTarget, options: CheckOptions): 
   }
 }
 
+/** A process that lives as long as the answer is not disposed of. Errors: as {@link checkTarget}. */
 async function throwaway(
   script: string,
   directory: string,

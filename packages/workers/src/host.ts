@@ -16,6 +16,7 @@ import {
 import { assetsDirectory, pruneAssets, writeAssets } from "./asset-files.js";
 import { CHECK_PREFIX, checkTarget } from "./check.js";
 import { CRON_STORAGE } from "./config/cron-config.js";
+import { ExperimentalFlags } from "./config/experimental-flags.js";
 import { validateScriptName, validateTarget } from "./config/validate.js";
 import { type WorkerConfig, workerConfig } from "./config/worker-config.js";
 import { lastingDirectory } from "./lasting-directory.js";
@@ -111,6 +112,7 @@ class Host implements RunningWorkerHost {
   /** Whole operations of one script, files and processes, one after the other. */
   readonly #serials = new Map<string, Serial>();
   readonly #shared: SharedProcesses;
+  readonly #experimental: ExperimentalFlags;
   readonly #offers: Offers;
   readonly #sink: TraceSink;
   readonly #secrets: SecretSource;
@@ -128,6 +130,7 @@ class Host implements RunningWorkerHost {
     this.#offers = new Offers(options.runDirectory);
     this.#launch = { workerdPath, readyTimeoutMs, ...(uid === undefined ? {} : { uid }), ...(gid === undefined ? {} : { gid }) };
     const { stopGraceMs = DEFAULTS.stopGraceMs, maxLogBytes = DEFAULTS.maxLogBytes, log } = options;
+    this.#experimental = new ExperimentalFlags({ directory: options.runDirectory, prefix: CHECK_PREFIX, launch: this.#launch });
     this.#shared = new SharedProcesses({
       runDirectory: options.runDirectory,
       places: (name) => this.#places(name),
@@ -154,6 +157,7 @@ class Host implements RunningWorkerHost {
 
   async check(target: WorkerTarget): Promise<{ startupMs: number }> {
     validateTarget(target, this.#version);
+    await this.#experimental.assertNone(target);
     const { runDirectory, readModule } = this.#options;
     return checkTarget(target, { directory: runDirectory, launch: this.#launch, allowedNetworks: this.#networks, readModule });
   }

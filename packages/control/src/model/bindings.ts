@@ -1,4 +1,5 @@
 import type { DurableObjectNamespace, WorkerBinding } from "@longshore/contract";
+import { z } from "zod";
 import { invalidScript, notServed } from "../api/errors.js";
 import type { StoredBinding } from "./script-head.js";
 import { assertUnique, type UploadedBinding } from "./upload-metadata.js";
@@ -68,6 +69,8 @@ function resolveBinding(binding: UploadedBinding, input: BindingsInput): StoredB
       return { type: "kv_namespace", name, namespaceId: text(binding, "namespace_id") };
     case "d1":
       return { type: "d1", name, databaseId: text(binding, "id") };
+    case "ratelimit":
+      return rateLimit(binding);
     case "queue":
       return queue(binding, input);
     case "secrets_store_secret":
@@ -92,6 +95,22 @@ function resolveBinding(binding: UploadedBinding, input: BindingsInput): StoredB
 
 function isDefault(jurisdiction: unknown): boolean {
   return jurisdiction === undefined || jurisdiction === null || jurisdiction === "default";
+}
+
+function rateLimit(binding: UploadedBinding): StoredBinding {
+  const said = z
+    .object({
+      namespace_id: z.string().min(1),
+      simple: z.object({ limit: z.number().int().min(1), period: z.union([z.literal(10), z.literal(60)]) }),
+    })
+    .safeParse(binding);
+  if (!said.success) {
+    throw invalidScript(
+      `Binding "${binding.name}" (ratelimit) needs a namespace_id, and a simple limit with a period of 10 or 60 seconds.`,
+    );
+  }
+  const { namespace_id, simple } = said.data;
+  return { type: "ratelimit", name: binding.name, namespaceId: namespace_id, ...simple };
 }
 
 function queue(binding: UploadedBinding, { queues }: BindingsInput): StoredBinding {

@@ -85,6 +85,13 @@ describe("resolveBindings", () => {
     });
   }
 
+  test("rate limits have a limit and one of two periods", () => {
+    const binding = { name: "R", type: "ratelimit", namespace_id: "1001", simple: { limit: 5, period: 10 } };
+    assert.deepEqual(resolve([binding]), [{ type: "ratelimit", name: "R", namespaceId: "1001", limit: 5, period: 10 }]);
+    for (const simple of [{ limit: 5, period: 11 }, { limit: 0, period: 60 }, undefined])
+      assert.throws(() => resolve([{ ...binding, simple }]), code("INVALID_INPUT", /"R" \(ratelimit\)/));
+  });
+
   test("an unknown class, another Worker's class, a name twice, a missing value", () => {
     assert.throws(() => resolve([{ name: "X", type: "durable_object_namespace", class_name: "Nope" }]), code("INVALID_INPUT", /"Nope"/));
     assert.throws(

@@ -15,6 +15,10 @@ export function bindingView(binding: StoredBinding): Record<string, unknown> {
       return { type: binding.type, name: binding.name, bucket_name: binding.bucketName };
     case "d1":
       return { type: binding.type, name: binding.name, id: binding.databaseId, database_id: binding.databaseId };
+    case "ratelimit": {
+      const { limit, period } = binding;
+      return { type: binding.type, name: binding.name, namespace_id: binding.namespaceId, simple: { limit, period } };
+    }
     case "queue": {
       const delay = binding.deliveryDelay === undefined ? {} : { delivery_delay: binding.deliveryDelay };
       return { type: binding.type, name: binding.name, queue_name: binding.queueName, ...delay };

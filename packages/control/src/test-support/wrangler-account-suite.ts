@@ -127,5 +127,21 @@ export function wranglerAccountSuite(release: WranglerRelease): void {
       assert.deepEqual(harness.queues.destroyed, [id, dead]);
       succeeded(await queues.run(["delete", "--force"]));
     });
+
+    test("rate limits; what is not served is refused by name", async () => {
+      const limits = [{ name: "LIMIT", namespace_id: "1001", simple: { limit: 5, period: 60 } }];
+      await app.write({ name: "app", ratelimits: limits }, code("app"));
+      succeeded(await app.run(["deploy"]));
+      assert.deepEqual(harness.workers.binding("app", "LIMIT"), {
+        type: "ratelimit",
+        name: "LIMIT",
+        namespaceId: "1001",
+        limit: 5,
+        period: 60,
+      });
+      succeeded(await app.run(["deploy"]));
+      await app.write({ name: "app", analytics_engine_datasets: [{ binding: "POINTS", dataset: "points" }] }, code("app"));
+      assert.match(failed(await app.run(["deploy"])), /"POINTS" \(analytics_engine\) is not served/);
+    });
   });
 }

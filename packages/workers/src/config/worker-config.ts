@@ -8,6 +8,7 @@ import {
   type WorkerModule,
   type WorkerTarget,
 } from "@longshore/contract";
+import { rateLimitBinding, rateLimitServices } from "../limits/rate-limit-config.js";
 import { deliveryService } from "../queues/delivery-config.js";
 import { queueBinding, queueServices } from "../queues/queues-config.js";
 import { secretBinding, secretServices } from "../secrets/secrets-config.js";
@@ -60,7 +61,11 @@ export function workerConfig(target: WorkerTarget, places: ConfigPlaces): Worker
   services.push(network(places.allowedNetworks), ...storeServices(target, places));
   const cron = cronServices(target, STORAGE_SERVICE, places.trial ?? false);
   services.push(...cron, ...calledServices(target, places.runDirectory), ...traceServices(target, places.runDirectory));
-  services.push(...secretServices(target, places.runDirectory), ...queueServices(target, places.queuesSocket));
+  services.push(
+    ...secretServices(target, places.runDirectory),
+    ...queueServices(target, places.queuesSocket),
+    ...rateLimitServices(target),
+  );
   if (places.offers?.some(({ queues }) => queues)) services.push(deliveryService(target));
   if (target.namespaces.length > 0 || cron.length > 0) {
     services.push(struct({ name: text(STORAGE_SERVICE), disk: struct({ path: text(places.storageDirectory), writable: bool(true) }) }));
@@ -144,6 +149,8 @@ function bindingExpression(binding: WorkerBinding, target: WorkerTarget): Expres
       return serviceBinding(binding, target);
     case "assets":
       return assetsBinding(binding.name);
+    case "ratelimit":
+      return rateLimitBinding(binding);
     case "queue":
       return queueBinding(binding);
     case "secrets_store_secret":

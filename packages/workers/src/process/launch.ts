@@ -21,6 +21,8 @@ export interface LaunchOptions {
   /** Where the process's lifeline is made; throwaway processes need none. */
   readonly lifelinePath?: string;
   readonly readyTimeoutMs: number;
+  /** Takes nothing that workerd calls experimental, as few of our own configurations could run. */
+  readonly stableOnly?: true;
   readonly uid?: number;
   readonly gid?: number;
 }
@@ -62,13 +64,14 @@ export async function launchWorkerd(options: LaunchOptions): Promise<WorkerdProc
   return new ChildWorkerd(child, exited, logPosition);
 }
 
-function spawnChild({ workerdPath, configPath, sockets, log, lifelinePath, uid, gid }: LaunchOptions): ChildProcess {
+function spawnChild({ workerdPath, configPath, sockets, log, lifelinePath, stableOnly, uid, gid }: LaunchOptions): ChildProcess {
   const logFd = log.open();
   const lifelineFd = lifelinePath === undefined ? undefined : createLifeline(lifelinePath);
   try {
     const descriptors = sockets.map(({ name }, index) => `--socket-fd=${name}=${FIRST_SOCKET_FD + index}`);
     // workerd counts its own modules and the assets service among what may still change.
-    return spawn(workerdPath, ["serve", "--experimental", ...descriptors, `--control-fd=${CONTROL_FD}`, configPath, "config"], {
+    const experimental = stableOnly === true ? [] : ["--experimental"];
+    return spawn(workerdPath, ["serve", ...experimental, ...descriptors, `--control-fd=${CONTROL_FD}`, configPath, "config"], {
       stdio: ["ignore", logFd, logFd, "pipe", ...sockets.map(({ fd }) => fd), ...(lifelineFd === undefined ? [] : [lifelineFd])],
       env: {},
       cwd: "/",
