@@ -256,7 +256,8 @@ class Host implements RunningWorkerHost {
     const places = this.#places(target.script);
     const { assets } = target.version;
     const { runDirectory, objectsSocket } = this.#options;
-    const offers = this.#offers.of(target.script);
+    // Files alone have no handler: what is in the queue waits for code.
+    const offers = this.#offers.of(target.script).filter(({ queues }) => !queues || target.version.modules.length > 0);
     const config = workerConfig(target, {
       runDirectory,
       offers,

@@ -168,7 +168,14 @@ export class Queues {
   }
 
   async #checked({ script, settings, deadLetterQueue }: ConsumerRequest): Promise<Omit<StoredConsumer, "id" | "createdOn">> {
-    if ((await this.#parts.store.findHead(script)) === undefined) throw scriptNotFound(script);
+    const { store } = this.#parts;
+    const head = await store.findHead(script);
+    if (head === undefined) throw scriptNotFound(script);
+    if ((await store.activeVersion(head.value)).modules.length === 0) {
+      throw new LongshoreError("INVALID_INPUT", `The Worker "${script}" has files and no code that could consume a queue.`, {
+        hint: "Name its main module, and deploy it first.",
+      });
+    }
     if (deadLetterQueue === undefined) return { script, settings };
     if ((await this.ids()).has(deadLetterQueue)) return { script, settings, deadLetterQueue };
     throw new LongshoreError("INVALID_INPUT", `The dead letter queue "${deadLetterQueue}" does not exist.`, {

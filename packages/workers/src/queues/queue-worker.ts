@@ -172,7 +172,7 @@ async function deliver(
   metadata: unknown,
 ): Promise<Outcome> {
   if (!(await isThere(consumer))) return uncounted(ctx, messages, AGAIN_S);
-  const again = messages.some(({ id }) => died.delete(id));
+  const again = messages.filter(({ id }) => died.delete(id)).length > 0;
   try {
     return await consumer.deliver(queue, messages, metadata);
   } catch (error) {
@@ -186,8 +186,8 @@ async function deliver(
 async function isThere(consumer: Consumer): Promise<boolean> {
   const deadline = Date.now() + WAIT_MS;
   const pause = () => new Promise<false>((resolve) => setTimeout(() => resolve(false), PAUSE_MS));
+  const late = new Promise<false>((resolve) => setTimeout(() => resolve(false), WAIT_MS));
   while (Date.now() < deadline) {
-    const late = new Promise<false>((resolve) => setTimeout(() => resolve(false), WAIT_MS));
     const answered = consumer.ready().then(
       () => true,
       () => pause(),

@@ -32,16 +32,21 @@ export class StoredQueues implements Queues {
   }
 
   async configure(queues: readonly QueueSettings[]): Promise<void> {
-    const before = this.#entries;
-    const added = queues.filter(
-      ({ id, consumer }) => consumer !== undefined && !this.#settings.some((each) => each.id === id && each.consumer),
-    );
-    this.#settings = queues.filter(({ consumer, deliveryDelay }) => consumer !== undefined || deliveryDelay !== undefined);
+    const [settings, entries] = [this.#settings, this.#entries];
+    const consumed = (each: QueueSettings) => each.consumer !== undefined;
+    const added = queues.filter((each) => consumed(each) && !settings.some(({ id, consumer }) => id === each.id && consumer !== undefined));
+    this.#settings = queues.filter((each) => consumed(each) || each.deliveryDelay !== undefined);
     const scripts = new Set(queues.flatMap(({ consumer }) => consumer?.script ?? []));
     this.#entries = [...scripts].sort().map((script) => ({ script, queues: true }));
-    // A consumer must be there before it is called, and as long as it is.
-    await this.#parts.offer([...before, ...this.#entries]);
-    if (this.#settings.length > 0 || this.#parts.process.isStarted) await this.#parts.process.start();
+    try {
+      // A consumer must be there before it is called, and as long as it is.
+      await this.#parts.offer([...entries, ...this.#entries]);
+      if (this.#settings.length > 0 || this.#parts.process.isStarted) await this.#parts.process.start();
+    } catch (error) {
+      [this.#settings, this.#entries] = [settings, entries];
+      await this.#parts.offer(entries);
+      throw error;
+    }
     // What was sent while nobody consumed has no alarm.
     for (const { id } of added) await this.#command(id, "wake", await this.#shards(id));
     await this.#parts.offer(this.#entries);
