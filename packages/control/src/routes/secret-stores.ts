@@ -57,8 +57,8 @@ export function secretStores({ secretStores: stores, options }: Services): Hono 
       return ok(added.map(secretView));
     })
     .delete("/secrets_store/stores/:store/secrets", async (c) => {
-      const removed: StoredSecret[] = [];
-      for (const { id } of await readJson(c.req.raw, deleted)) removed.push(await stores.remove(c.req.param("store"), id));
+      const ids = (await readJson(c.req.raw, deleted)).map(({ id }) => id);
+      const removed = await stores.remove(c.req.param("store"), ids);
       return ok(removed.map(secretView));
     })
     .get("/secrets_store/stores/:store/secrets/:secret", async (c) => {
@@ -70,7 +70,8 @@ export function secretStores({ secretStores: stores, options }: Services): Hono 
       return ok(secretView(await stores.change(c.req.param("store"), c.req.param("secret"), said)));
     })
     .delete("/secrets_store/stores/:store/secrets/:secret", async (c) => {
-      return ok(secretView(await stores.remove(c.req.param("store"), c.req.param("secret"))));
+      const [removed] = await stores.remove(c.req.param("store"), [c.req.param("secret")]);
+      return ok(removed === undefined ? null : secretView(removed));
     })
     .post("/secrets_store/stores/:store/secrets/:secret/duplicate", async (c) => {
       const as = await readJson(c.req.raw, copy);

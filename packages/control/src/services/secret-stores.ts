@@ -124,12 +124,13 @@ export class SecretStores {
     return this.add(storeId, [{ ...as, value: this.#parts.sealer.open(sealedFor(storeId), name, sealed) }]);
   }
 
-  /** Errors: `NOT_FOUND`. */
-  remove(storeId: string, id: string): Promise<StoredSecret> {
+  /** None when one of them is not there. Errors: `NOT_FOUND`. */
+  remove(storeId: string, ids: readonly string[]): Promise<StoredSecret[]> {
     return this.#parts.locks.run(LOCK, async () => {
-      const secret = await this.secret(storeId, id);
-      await this.#secrets(storeId).delete(secret.name);
-      return secret;
+      const secrets: StoredSecret[] = [];
+      for (const id of new Set(ids)) secrets.push(await this.secret(storeId, id));
+      for (const { name } of secrets) await this.#secrets(storeId).delete(name);
+      return secrets;
     });
   }
 

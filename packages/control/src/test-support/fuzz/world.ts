@@ -55,6 +55,8 @@ export async function populate(
   await stores(call, suffix);
   await worker(call, `site-${suffix}`);
   await containers(call, { suffix, registry, account });
+  await registries(call, suffix);
+  await queues(call, suffix);
   const token = async (scopes: string[]) => call("POST", "tokens", { name: "one", scopes, expires_on: null });
   const reader = await token(["all:read"]);
   const narrow = await token(["kv:write"]);
@@ -158,4 +160,26 @@ async function containers(call: Call, { suffix, registry, account }: Readonly<Re
   });
   await call("POST", `containers/applications/${id}/rollouts/${rollout.id}`, { action: "revert" });
   await call("POST", `containers/registries/${registry}/credentials`, { permissions: ["push", "pull"], expiration_minutes: 5 });
+}
+
+async function registries(call: Call, suffix: string): Promise<void> {
+  const [store] = await call("GET", "secrets_store/stores");
+  await call("POST", `secrets_store/stores/${store.id}/secrets`, [{ name: `pull-${suffix}`, value: SECRET, scopes: ["containers"] }]);
+  const auth = { public_credential: "me", private_credential: { store_id: store.id, secret_name: `pull-${suffix}` } };
+  await call("POST", "containers/registries", { domain: `${suffix}.example`, is_public: false, kind: "default", auth });
+  const ca = "-----BEGIN CERTIFICATE-----\n";
+  await call("PUT", "containers/registries/r.example%3A5000", { user: "me", secret: SECRET, ca, insecure: true, mirror: "m.example" });
+}
+
+async function queues(call: Call, suffix: string): Promise<void> {
+  const { queue_id: id } = await call("POST", "queues", { queue_name: `jobs-${suffix}`, settings: { delivery_delay: 1 } });
+  await call("PATCH", `queues/${id}`, {
+    queue_name: `jobs-${suffix}`,
+    settings: { delivery_paused: true, message_retention_period: 345_600 },
+  });
+  const settings = { batch_size: 5, max_retries: 2, max_wait_time_ms: 1000, max_concurrency: 3, retry_delay: 4 };
+  const consumer = { type: "worker", script_name: `site-${suffix}`, settings, dead_letter_queue: `jobs-${suffix}` };
+  const { consumer_id } = await call("POST", `queues/${id}/consumers`, consumer);
+  await call("PUT", `queues/${id}/consumers/${consumer_id}`, consumer);
+  await call("POST", `queues/${id}/purge`, { delete_messages_permanently: true });
 }
