@@ -97,5 +97,11 @@ describe("queues", () => {
     await api.call("DELETE", `queues/${id}`);
     const again = await api.call("PUT", "workers/scripts/producer", scriptForm({ bindings: [{ type: "inherit", name: "Q" }] }));
     assert.match(again.errors[0]?.message ?? "", /the queue "bound" is deleted/);
+    const anew = await create("bound");
+    assert.equal(
+      (await api.call("PUT", "workers/scripts/producer", scriptForm({ bindings: [{ type: "inherit", name: "Q" }] }))).success,
+      true,
+    );
+    assert.equal((api.workers.binding("producer", "Q") as { queueId: string }).queueId, anew);
   });
 });

@@ -174,12 +174,18 @@ function durableObject(binding: UploadedBinding, input: BindingsInput): StoredBi
   return { type: "durable_object_namespace", name: binding.name, className, namespaceId: namespace.id };
 }
 
-/** A kept binding, with its class looked up again (it may have been renamed or deleted) and its secret sealed for its new name. */
+/**
+ * A kept binding, with its class looked up again (it may have been renamed or deleted), its secret sealed for its new name, and in place of a queue that
+ * is deleted one that has its name now.
+ */
 function rebind(binding: StoredBinding, input: BindingsInput, sealedAs = binding.name): StoredBinding {
   if (binding.type === "secret_text" && sealedAs !== binding.name) {
     throw invalidScript(`Secret "${sealedAs}" cannot take the name "${binding.name}".`, {
       hint: "Put the secret again under the new name.",
     });
+  }
+  if (binding.type === "queue" && ![...input.queues.values()].includes(binding.queueId)) {
+    return { ...binding, queueId: input.queues.get(binding.queueName) ?? binding.queueId };
   }
   if (binding.type !== "durable_object_namespace") return binding;
   const namespace = input.namespaces.find((each) => each.id === binding.namespaceId);
