@@ -107,6 +107,32 @@ export function wranglerSuite(release: WranglerRelease): void {
       assert.match(succeeded(await app.run(["deploy"])), /no changes/);
     });
 
+    test("a dry run and types ask for nothing; --containers-rollout=immediate makes one step, and none leaves containers alone", async () => {
+      const before = await versionIds();
+      await app.write(config({}, { image: `${REGISTRY}/${ACCOUNT}/app:one`, rollout_step_percentage: [10, 50, 100] }), code("two"));
+      assert.match(succeeded(await app.run(["deploy", "--dry-run"])), /--dry-run: exiting now/);
+      assert.match(succeeded(await app.run(["types"])), /BOX/);
+      assert.deepEqual(await versionIds(), before);
+      const rollouts = async () => (await harness.call("GET", `containers/applications/${applicationId()}/rollouts`)).result;
+      if (release.label.includes("4.164")) {
+        const known = (await rollouts()).length;
+        succeeded(await app.run(["deploy", "--containers-rollout=none"]));
+        assert.equal((await rollouts()).length, known);
+        assert.deepEqual(
+          harness.workers.running.get(NAME)?.version.containers.map(({ className }) => className),
+          ["Box"],
+        );
+      }
+      succeeded(await app.run(["deploy", "--containers-rollout=immediate"]));
+      const [newest] = await rollouts();
+      assert.deepEqual(
+        newest.steps.map((each: { step_size: { percentage: number } }) => each.step_size.percentage),
+        [100],
+      );
+      await until(async () => (await rollouts())[0].status === "completed");
+      await app.write(config({}, { image: `${REGISTRY}/${ACCOUNT}/app:two` }), code("two"));
+    });
+
     test("containers list, info, instances", async () => {
       harness.engine.all.clear();
       const instance = harness.engine.startInstance(NAME);
