@@ -53,8 +53,8 @@ export interface TrafficGate {
 }
 
 export interface TrafficHold extends AsyncDisposable {
-  /** Ends what is still under way: its time is up. */
-  cut(): void;
+  /** Ends what is still under way to this one of the scripts: its time is up. */
+  cut(script: string): void;
 }
 
 /** Request header that says whether a request came by http or https: `request.url` follows it. Set by whom {@link CF_HEADER} is. */

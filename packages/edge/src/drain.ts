@@ -38,8 +38,8 @@ function isLong(lane: Lane): boolean {
 function heldBy(lanes: readonly Lane[]): TrafficHold {
   const holds = lanes.map((lane) => lane.hold());
   return {
-    cut: () => {
-      for (const lane of lanes) lane.cut();
+    cut: (script) => {
+      for (const lane of lanes) if (lane.script === script) lane.cut();
     },
     [Symbol.asyncDispose]: async () => {
       for (const hold of holds) hold[Symbol.dispose]();

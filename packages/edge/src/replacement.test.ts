@@ -126,7 +126,7 @@ test("a hold lets others pass while it waits for what takes long, then holds, an
   const answered = once(stuck, "response");
   await send(it.port, "app.localhost");
   const last = await it.edge.hold(["app"], 30);
-  last.cut();
+  last.cut("app");
   assert.equal((await answered)[0].statusCode, 502);
   const next = send(it.port, "app.localhost");
   await last[Symbol.asyncDispose]();

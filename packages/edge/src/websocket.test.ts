@@ -92,7 +92,7 @@ test("an upgrade waits while the script is held; an open WebSocket gets its time
   assert.equal((await once(open1, "message"))[0].toString(), "still here");
   assert.equal(waiting.readyState, WebSocket.CONNECTING);
   const closed = once(open1, "close");
-  hold.cut();
+  hold.cut("app");
   await closed;
   await hold[Symbol.asyncDispose]();
   await opened;

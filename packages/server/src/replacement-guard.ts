@@ -29,7 +29,8 @@ export function replacementGuard(engine: Engine, drainMs: number): ReplacementGu
       const hold = await guard.traffic?.hold([script, ...callers], Math.max(drainMs, LEAST_DRAIN_MS));
       const held = performance.now();
       await setGate(engine, script, true);
-      hold?.cut();
+      // Not those of its callers: their processes stay.
+      hold?.cut(script);
       return {
         async [Symbol.asyncDispose]() {
           await setGate(engine, script, false);

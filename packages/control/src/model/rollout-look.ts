@@ -35,7 +35,8 @@ export function nextOf(
 
 /** The first instance on the target that has failed since the rollout began. */
 export function firstFailure(rollout: Rollout, instances: readonly InstanceInfo[], applicationId: string): RolloutFailure | undefined {
-  if (rollout.toward === "current" || rollout.onCrash === "ignore" || rollout.onCrash === undefined) return undefined;
+  if (rollout.toward === "current" || !movesAnything(rollout) || rollout.onCrash === "ignore" || rollout.onCrash === undefined)
+    return undefined;
   const since = Date.parse(rollout.crashesSince ?? rollout.createdAt);
   for (const { id, durableObjectId, version, exit, ...instance } of instances) {
     if (instance.applicationId !== applicationId || version !== rollout.target.version || exit === undefined) continue;
