@@ -75,8 +75,9 @@ class Platform {
         .end();
     });
     const body = await text(response);
-    if (response.statusCode !== 200) throw new Error(`${path} is answered with ${response.statusCode}:\n${body}`);
-    return body;
+    if (response.statusCode === 200) return body;
+    const log = await readFile(join(this.data, "workers", name, "workerd.log"), "utf8");
+    throw new Error(`${path} is answered with ${response.statusCode}:\n${body}\nThe Worker's last lines:\n${log.slice(-4000)}`);
   }
 
   /** A request to the API, below the account; resolves with its result. */

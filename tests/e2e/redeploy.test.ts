@@ -11,8 +11,8 @@ const CONTAINERS = ["a", "b", "c", "d"];
 const BEFORE_AND_AFTER = 200;
 const ROLLOUT_DEADLINE_MS = 60_000;
 /** What takes long ends by itself before the drain deadline; building and uploading take a part of it. */
-const DRAIN_SECONDS = 20;
-const LONG_MS = 15_000;
+const DRAIN_SECONDS = 12;
+const LONG_MS = 9_000;
 /** Longer than anybody is held for what takes long. */
 const HELD_MS = 10_000;
 
