@@ -5,7 +5,8 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fetchSocket, fetchText, Modules, noHold, temporaryDirectory, untilChange } from "./fixtures.js";
-import { createWorkerHost, type RunningWorkerHost } from "./host.js";
+import { createWorkerHost } from "./host.js";
+import type { RunningWorkerHost } from "./host-options.js";
 import { isAlive, processFacts } from "./process/proc.js";
 
 const modules = new Modules();

@@ -7,7 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import type { WorkerBinding, WorkerModule, WorkerTarget, WorkerVersion } from "@longshore/contract";
-import { createWorkerHost, type RunningWorkerHost, type WorkerHostOptions } from "./host.js";
+import { createWorkerHost } from "./host.js";
+import type { RunningWorkerHost, WorkerHostOptions } from "./host-options.js";
 
 /** 32 hex digits that depend on the name only. */
 export const hexId = (name: string): string => createHash("sha256").update(name).digest("hex").slice(0, 32);

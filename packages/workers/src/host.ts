@@ -8,10 +8,7 @@ import {
   type Queues,
   type ReadAccountSecret,
   type TraceEvent,
-  type TraceSource,
-  type WorkerHost,
   type WorkerTarget,
-  type WorkerUpstream,
 } from "@longshore/contract";
 import { assetsDirectory, pruneAssets, writeAssets } from "./asset-files.js";
 import { CHECK_PREFIX, checkTarget } from "./check.js";
@@ -19,6 +16,7 @@ import { CRON_STORAGE } from "./config/cron-config.js";
 import { ExperimentalFlags } from "./config/experimental-flags.js";
 import { validateScriptName, validateTarget } from "./config/validate.js";
 import { type WorkerConfig, workerConfig } from "./config/worker-config.js";
+import type { RunningWorkerHost, WorkerHostOptions } from "./host-options.js";
 import { lastingDirectory } from "./lasting-directory.js";
 import { type ScriptPlaces, scriptPlaces } from "./layout.js";
 import { killStray } from "./process/adopted.js";
@@ -28,7 +26,7 @@ import { LogFile } from "./process/log-file.js";
 import { processesWithArgument } from "./process/proc.js";
 import { type ProcessRecord, readLiveRecord, removeRecord } from "./process/record.js";
 import { QUEUES_NAME } from "./queues/queues-config.js";
-import { ownedDirectory, pruneReleases, type ReadModule, releaseId, writeRelease } from "./release.js";
+import { ownedDirectory, pruneReleases, releaseId, writeRelease } from "./release.js";
 import { SecretSource } from "./secrets/secret-source.js";
 import { secretsSocket } from "./secrets/secrets-config.js";
 import { Offers } from "./services/offers.js";
@@ -39,52 +37,6 @@ import { Serial } from "./supervisor/serial.js";
 import { sinkSocket } from "./traces/trace-config.js";
 import { TraceSink } from "./traces/trace-sink.js";
 import { findWorkerd, workerdVersion } from "./workerd-binary.js";
-
-export interface WorkerHostOptions {
-  /** Durable Objects' storage and logs, `<script>/…`. workerd's user must be able to reach it. */
-  readonly dataDirectory: string;
-  /** Sockets, process records and configurations, `<script>/…`. May be emptied by a reboot; holds secrets. */
-  readonly runDirectory: string;
-  /** The bytes of a module, by its bucket key. */
-  readonly readModule: ReadModule;
-  /**
-   * Called before a running workerd is ended for a new version: hold the script's traffic and that of `callers`, Workers that call it directly or not,
-   * and shut the engine's gate. Disposed when the script is served again.
-   */
-  readonly beforeStop: (script: string, callers: readonly string[]) => Promise<AsyncDisposable>;
-  /** For Workers that are bound to secrets of the account's; none are there when it is left out. */
-  readonly readSecret?: ReadAccountSecret;
-  /** Who workerd runs as; this process's own user when left out. */
-  readonly uid?: number;
-  readonly gid?: number;
-  /** The workerd program; npm's own when left out. */
-  readonly workerdPath?: string;
-  /** Unix socket of whoever holds R2's buckets and speaks the protocol of workerd's R2 bindings, with the bucket in {@link STORE_HEADER}. */
-  readonly objectsSocket?: string;
-  /** Where Workers may connect to, in workerd's words. Default: `["public"]`. */
-  readonly allowedNetworks?: readonly string[];
-  /** From SIGTERM to SIGKILL, in milliseconds. Open WebSockets use all of it. Default: 1,000. */
-  readonly stopGraceMs?: number;
-  /** Longest start of a workerd, in milliseconds. Default: 15,000. */
-  readonly readyTimeoutMs?: number;
-  /** Size in bytes at which a log is rotated. Default: 8 MiB. */
-  readonly maxLogBytes?: number;
-  readonly log: (message: string) => void;
-}
-
-export interface RunningWorkerHost extends WorkerHost, WorkerUpstream, TraceSource {
-  /** Ends what runs for any script that is not among these: call it once it is known what should run. Nothing stored is deleted. */
-  retain(scripts: Iterable<string>): Promise<void>;
-  readonly keyValues: KeyValues;
-  readonly databases: Databases;
-  readonly queues: Queues;
-  /** The file with the script's output; see also `<file>.1`. */
-  logPath(script: string): string;
-  /** Ends every workerd. */
-  close(): Promise<void>;
-  /** Leaves every workerd running for the next host on the same directories. */
-  detach(): Promise<void>;
-}
 
 /** Starts a host, and adopts the workerds that an earlier one left running. Errors: `INTERNAL` when workerd cannot be run, `INVALID_INPUT` for a run directory that is too long for sockets. */
 export async function createWorkerHost(options: WorkerHostOptions): Promise<RunningWorkerHost> {

@@ -3,7 +3,8 @@ import { test } from "node:test";
 import { setTimeout } from "node:timers/promises";
 import type { QueueSettings, WorkerBinding, WorkerTarget } from "@longshore/contract";
 import { COUNTER_ID, fetchText, hexId, Modules, noHold, temporaryDirectory, testHost } from "../fixtures.js";
-import { createWorkerHost, type RunningWorkerHost } from "../host.js";
+import { createWorkerHost } from "../host.js";
+import type { RunningWorkerHost } from "../host-options.js";
 import { scriptPlaces } from "../layout.js";
 import { readLiveRecord } from "../process/record.js";
 
