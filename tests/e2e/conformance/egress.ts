@@ -6,27 +6,27 @@ const REFUSED = /^520 Origin is disallowed/;
 /** Outbound traffic: no internet, some hosts allowed and denied, handlers for a host, for a pattern, for all, HTTPS intercepted. */
 export const egressRows = rows("egress", {
   "a denied host": async (side) => {
-    assert.match(await side.fresh("Fenced").outside("http://denied.com/"), REFUSED);
+    assert.match(await (await side.shared("Fenced")).outside("http://denied.com/"), REFUSED);
   },
   "a host that is not allowed": async (side) => {
-    assert.match(await side.fresh("Fenced").outside("http://random.com/"), REFUSED);
+    assert.match(await (await side.shared("Fenced")).outside("http://random.com/"), REFUSED);
   },
   "`outboundByHost`, with bindings, class and container id": async (side) => {
-    assert.equal(await side.fresh("Fenced").outside("http://by-host.com/"), "200 by host the Worker's Fenced 64");
+    assert.equal(await (await side.shared("Fenced")).outside("http://by-host.com/"), "200 by host the Worker's Fenced 64");
   },
   "`outbound` for an allowed host without a handler of its own": async (side) => {
-    assert.equal(await side.fresh("Fenced").outside("http://allowed.com/"), "200 catch-all allowed.com");
+    assert.equal(await (await side.shared("Fenced")).outside("http://allowed.com/"), "200 catch-all allowed.com");
   },
   "the same over HTTPS": async (side) => {
-    assert.equal(await side.fresh("Fenced").outside("https://allowed.com/"), "200 catch-all allowed.com");
+    assert.equal(await (await side.shared("Fenced")).outside("https://allowed.com/"), "200 catch-all allowed.com");
   },
   "a pattern has subdomains of any depth": async (side) => {
-    const box = side.fresh("Fenced");
+    const box = await side.shared("Fenced");
     assert.equal(await box.outside("http://api.glob.com/"), "200 by glob api.glob.com");
     assert.equal(await box.outside("http://a.b.glob.com/"), "200 by glob a.b.glob.com");
   },
   "and not the domain itself": async (side) => {
-    assert.match(await side.fresh("Fenced").outside("http://glob.com/"), REFUSED);
+    assert.match(await (await side.shared("Fenced")).outside("http://glob.com/"), REFUSED);
   },
   "`denyHost`, also with a dot behind the name": async (side) => {
     const box = side.fresh("Fenced");

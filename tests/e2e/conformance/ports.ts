@@ -26,8 +26,7 @@ export const portRows = rows("ports", {
     assert.match((await box.send("container-fetch-port", "/8081/")).text, /from 8081/);
   },
   "`switchPort` leads `fetch` to another port": async (side) => {
-    const box = side.fresh();
-    await box.call("startAndWaitForPorts", [8080, 8081]);
+    const box = await side.shared();
     assert.match((await box.send("switch-port", "/8081/")).text, /from 8081/);
   },
   "a request to a port that opens two seconds later is answered": async (side) => {
@@ -37,8 +36,7 @@ export const portRows = rows("ports", {
     assert.deepEqual([status, text], [200, "Hello from 8081: the class's message"]);
   },
   "a request to a port on which nothing ever listens says which port": async (side) => {
-    const box = side.fresh();
-    await box.call("startAndWaitForPorts", [8080, 8081]);
+    const box = await side.shared();
     const { status, text } = await box.send("container-fetch-port", "/9999/");
     assert.ok(status >= 500);
     assert.match(text, /not listening to port 9999/);

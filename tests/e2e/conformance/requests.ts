@@ -8,45 +8,40 @@ export const requestRows = rows("requests", {
     assert.deepEqual([status, text], [200, "Hello from 8080: the class's message"]);
   },
   "`containerFetch` called from the Worker": async (side) => {
-    const box = side.fresh();
-    await box.started();
+    const box = await side.shared();
     assert.equal((await box.send("container-fetch", "/")).text, "Hello from 8080: the class's message");
   },
   "an answer without content (204) stays one": async (side) => {
-    const { status, text } = await side.fresh().started("/no-content");
+    const { status, text } = await (await side.shared()).started("/no-content");
     assert.deepEqual([status, text], [204, ""]);
   },
   "an error status of the program, with its body": async (side) => {
-    const box = side.fresh();
-    await box.started();
+    const box = await side.shared();
     const { status, text } = await box.send("fetch", "/error");
     assert.deepEqual([status, text], [500, "the program's own error"]);
   },
   "a redirect is the client's to follow": async (side) => {
-    const { status, headers } = await side.fresh().started("/redirect");
+    const { status, headers } = await (await side.shared()).started("/redirect");
     assert.deepEqual([status, headers.get("location")], [302, "/boot"]);
   },
   "method, path, query and headers arrive": async (side) => {
-    const box = side.fresh();
-    await box.started();
+    const box = await side.shared();
     const { text } = await box.send("fetch", "/seen?a=1&b=%20", { method: "PUT", body: "x", headers: { "x-own": "kept" } });
     const seen = JSON.parse(text) as { method: string; url: string; headers: Record<string, string> };
     assert.deepEqual([seen.method, seen.url, seen.headers["x-own"]], ["PUT", "/seen?a=1&b=%20", "kept"]);
   },
   "a request that an `https` URL names reaches the program as plain HTTP": async (side) => {
-    const box = side.fresh();
-    await box.started();
+    const box = await side.shared();
     assert.equal((await box.call<{ status: number }>("ask", "https")).status, 200);
   },
   "several cookies stay several": async (side) => {
-    assert.deepEqual((await side.fresh().started("/cookies")).headers.getSetCookie(), ["a=1", "b=2"]);
+    assert.deepEqual((await (await side.shared()).started("/cookies")).headers.getSetCookie(), ["a=1", "b=2"]);
   },
   "a compressed answer is what the program meant": async (side) => {
-    assert.equal((await side.fresh().started("/gzip")).text, "compressed by the program");
+    assert.equal((await (await side.shared()).started("/gzip")).text, "compressed by the program");
   },
   "a body of 1 MiB there and back": async (side) => {
-    const box = side.fresh();
-    await box.started();
+    const box = await side.shared();
     const body = "0123456789abcdef".repeat(65_536);
     assert.equal((await box.send("fetch", "/echo", { method: "POST", body })).text === body, true);
   },
@@ -70,28 +65,23 @@ export const requestRows = rows("requests", {
     }
   },
   "`containerFetch(url)`": async (side) => {
-    const box = side.fresh();
-    await box.started();
+    const box = await side.shared();
     assert.match((await box.call<{ text: string }>("ask", "url")).text, /"url":"\/seen\?a=1"/);
   },
   "`containerFetch` with a relative URL": async (side) => {
-    const box = side.fresh();
-    await box.started();
+    const box = await side.shared();
     assert.match((await box.call<{ text: string }>("ask", "relative")).text, /"url":"\/seen\?b=2"/);
   },
   "`containerFetch` with a relative URL, init and port": async (side) => {
-    const box = side.fresh();
-    await box.call("startAndWaitForPorts", [8080, 8081]);
+    const box = await side.shared();
     assert.equal((await box.call<{ text: string }>("ask", "relative, init, port")).text, "posted");
   },
   "`containerFetch(url, init, port)`": async (side) => {
-    const box = side.fresh();
-    await box.call("startAndWaitForPorts", [8080, 8081]);
+    const box = await side.shared();
     assert.equal((await box.call<{ text: string }>("ask", "url, init, port")).text, "posted");
   },
   "`containerFetch(request, { port })`, as the field guide has it": async (side) => {
-    const box = side.fresh();
-    await box.call("startAndWaitForPorts", [8080, 8081]);
+    const box = await side.shared();
     assert.match((await box.call<{ text: string }>("ask", "request, { port }")).text, /from 8081/);
   },
 });

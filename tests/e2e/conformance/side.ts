@@ -15,6 +15,8 @@ export interface Answer {
 
 /** One of the two classes under test, as a deployed application. */
 export class Side {
+  readonly #shared = new Map<ClassName, Promise<Subject>>();
+
   constructor(
     private readonly platform: Platform,
     readonly app: string,
@@ -23,6 +25,22 @@ export class Side {
   /** An object that nobody has used. */
   fresh(className: ClassName = "Box"): Subject {
     return new Subject(this.platform, this.app, className, randomUUID());
+  }
+
+  /** An object whose container runs with both ports open, for rows that leave it as it was. */
+  shared(className: ClassName = "Box"): Promise<Subject> {
+    let shared = this.#shared.get(className);
+    if (shared === undefined) {
+      shared = this.#ready(className);
+      this.#shared.set(className, shared);
+    }
+    return shared;
+  }
+
+  async #ready(className: ClassName): Promise<Subject> {
+    const subject = this.fresh(className);
+    await subject.call("startAndWaitForPorts", [8080, 8081]);
+    return subject;
   }
 }
 

@@ -7,8 +7,7 @@ const SOON_MS = 20_000;
 
 export const socketRows = rows("WebSocket", {
   "messages reach the program and come back": async (side) => {
-    const box = side.fresh();
-    await box.started();
+    const box = await side.shared();
     const socket = box.webSocket("/socket");
     const heard: string[] = [];
     socket.on("message", (data) => heard.push(String(data)));
@@ -19,8 +18,7 @@ export const socketRows = rows("WebSocket", {
     socket.close();
   },
   "text stays text, binary stays binary, a hundred stay in order": async (side) => {
-    const box = side.fresh();
-    await box.started();
+    const box = await side.shared();
     const socket = box.webSocket("/socket");
     const heard: string[] = [];
     socket.on("message", (data, isBinary) => heard.push(`${String(data)} ${isBinary}`));
@@ -35,8 +33,7 @@ export const socketRows = rows("WebSocket", {
     socket.close();
   },
   "the program's close reaches the client with its code": async (side) => {
-    const box = side.fresh();
-    await box.started();
+    const box = await side.shared();
     const socket = box.webSocket("/socket?close=4001");
     const [code] = (await once(socket, "close")) as [number];
     assert.equal(code, 4001);
