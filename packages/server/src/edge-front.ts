@@ -28,7 +28,11 @@ export interface EdgeFrontOptions {
 export async function openEdgeFront({ settings, upstream, certificates: own, acmeCa }: EdgeFrontOptions): Promise<EdgeFront> {
   const certificates = new Certificates();
   certificates.setOwn(own);
-  const acme = await openAcme(settings, certificates, acmeCa);
+  // Without it there are no new certificates; all else is served.
+  const acme = await openAcme(settings, certificates, acmeCa).catch((error: unknown) => {
+    log.error("certificates that were issued here cannot be read, and none are asked for", { error: String(error) });
+    return undefined;
+  });
   let tlsPort: number | undefined;
   const edge = createEdge({
     domain: settings.domain,

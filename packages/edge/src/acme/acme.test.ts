@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -132,6 +132,26 @@ test("a certificate is renewed before it ends, with the account that is there; w
   assert.equal(after.names, before.names);
   assert.notEqual(after.serial, before.serial, messages.join("\n"));
   assert.equal((await (await files()).account(authority.directoryUrl))?.url, account?.url);
+});
+
+test("broken files are as good as none, and take nothing down", async () => {
+  const path = join(directory, "damaged");
+  const damaged = await CertificateDirectory.open(path);
+  writeFileSync(join(path, "account.json"), "{");
+  writeFileSync(join(path, "a.example.com.certificate.json"), "");
+  writeFileSync(join(path, "b.example.com.certificate.json"), JSON.stringify({ cert: "no certificate", key: "no key" }));
+  assert.equal(await damaged.account("https://ca.example/dir"), undefined);
+  const messages: string[] = [];
+  const issue = () => Promise.reject(new Error("not now"));
+  const options = { certificates: new Certificates(), directory: damaged, issue, clock: Date.now };
+  using managed = await ManagedCertificates.open({ ...options, log: (message) => messages.push(message) });
+  assert.match(messages.join("\n"), /certificate of b\.example\.com cannot be read, and is asked for again/);
+  managed.setHosts(["a.example.com"]);
+  await until(
+    () => messages.length > 1,
+    () => "no message",
+  );
+  assert.match(messages[1] ?? "", /no new certificate for a\.example\.com: not now\. The next try is at/);
 });
 
 test("when a certificate is due", () => {

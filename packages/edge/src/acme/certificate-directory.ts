@@ -54,11 +54,12 @@ export class CertificateDirectory {
     await rm(join(this.#path, host + SUFFIX), { force: true });
   }
 
+  /** What is broken counts as not there: it can be had again. */
   async #read(name: string): Promise<unknown> {
     try {
       return JSON.parse(await readFile(join(this.#path, name), "utf8"));
     } catch (error) {
-      if (isErrno(error, "ENOENT")) return undefined;
+      if (isErrno(error, "ENOENT") || error instanceof SyntaxError) return undefined;
       throw error;
     }
   }
