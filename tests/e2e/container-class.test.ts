@@ -35,6 +35,9 @@ const GET = "fetch(process.argv[1]).then(async (r) => console.log(r.status, awai
 const CA = { env: { NODE_EXTRA_CA_CERTS: "/etc/cloudflare/certs/cloudflare-containers-ca.crt" } };
 const get = async (box, url) => (await run(box, ["node", "-e", GET, url], CA))[1].trim();
 
+// resize() answers before the terminal has its new size.
+const RESIZED = "stty size; read line; n=0; until [ \\"$(stty size)\\" != '30 90' ] || [ $n -gt 200 ]; do n=$((n + 1)); sleep 0.1; done; stty size; exit 5";
+
 const scenes = {
   async output(box) {
     return [
@@ -57,7 +60,7 @@ const scenes = {
     return { execs: inUse.execs, code };
   },
   async terminal(box) {
-    const process = await box.exec(["sh", "-c", "stty size; read line; stty size; exit 5"], { pty: { cols: 90, rows: 30 } });
+    const process = await box.exec(["sh", "-c", RESIZED], { pty: { cols: 90, rows: 30 } });
     const reader = (await process.stdout).getReader();
     let seen = "";
     const until = async (pattern) => {
