@@ -59,7 +59,8 @@ export async function prepareStores(platform: Platform): Promise<{ stores: Store
   };
   const app = appDirectory({ files: { "index.js": CODE, "wrangler.json": JSON.stringify(config) } });
   await platform.deploy(app.path);
-  await api.deploy(
+  await api.publish("crash-deploy-0", deployedCode(0));
+  await api.publish(
     "crash-secrets",
     "export default { fetch(r, env) { return new Response(env[new URL(r.url).pathname.slice(1)] ?? '') } }",
   );
@@ -95,6 +96,12 @@ class Api {
     const { success, result } = (await response.json()) as { success: boolean; result: unknown };
     if (!success) throw new Error(`${method} ${path} was refused.`);
     return result;
+  }
+
+  /** Deploys, and switches the Worker's address on. */
+  async publish(script: string, code: string): Promise<void> {
+    await this.deploy(script, code);
+    await this.json("POST", `workers/scripts/${script}/subdomain`, { enabled: true });
   }
 
   async deploy(script: string, code: string): Promise<void> {
@@ -226,19 +233,20 @@ class DeployStore implements Store {
   constructor(readonly api: Api) {}
 
   async write(place: string, n: number): Promise<void> {
-    await this.api.deploy(
-      `crash-deploy-${place}`,
-      `export default { fetch() { return new Response(${JSON.stringify(valueFor(n, 200_000))}) } }`,
-    );
+    await this.api.deploy(`crash-deploy-${place}`, deployedCode(n));
   }
 
   async read(place: string): Promise<number | undefined> {
     const answer = await this.api.platform.fetch(`crash-deploy-${place}`, "/");
     const text = await answer.text();
-    if (answer.status === 404) return undefined;
     if (answer.status !== 200) throw new Error(`The Worker answered ${answer.status} ${text}`);
-    return writeOf(text);
+    // The one that was there before the first write is none.
+    return writeOf(text) || undefined;
   }
+}
+
+function deployedCode(n: number): string {
+  return `export default { fetch() { return new Response(${JSON.stringify(valueFor(n, 200_000))}) } }`;
 }
 
 class ImageStore implements Store {
