@@ -28,6 +28,12 @@ test("a sync counts when it has ended, a write when it has begun", () => {
   assert.deepEqual(after(write, begun), ["content of /d/objects/a.sqlite-wal"]);
   assert.deepEqual(after(write, begun, '8 write(1<pipe:[1]>, "", 0) = 0', "7 <... fdatasync resumed>) = 0"), []);
   assert.deepEqual(after(`7 pwrite64(${database}, "x", 1, 0 <unfinished ...>`), ["content of /d/objects/a.sqlite-wal"]);
+  const checkpoint = '7 pwrite64(4</d/objects/a.sqlite>, "x", 1, 4096) = 1';
+  const anew = `7 pwrite64(${database}, "x", 1, 0) = 1`;
+  const synced = `7 fdatasync(${database}) = 0`;
+  assert.deepEqual(after(checkpoint), [], "the log has it");
+  assert.deepEqual(after(checkpoint, "7 fdatasync(4</d/objects/a.sqlite>) = 0", anew, synced), []);
+  assert.deepEqual(after(checkpoint, anew, synced), ["what /d/objects/a.sqlite had in its log"]);
   const created = `7 openat(3</d/objects>, "b.sqlite", O_RDWR|O_CREAT, 0644) = 4</d/objects/b.sqlite>`;
   assert.deepEqual(after(created), ["names in /d/objects"]);
 });

@@ -1,5 +1,10 @@
 import { dirname, resolve } from "node:path";
 
+const DATABASE = ".sqlite";
+const LOG = "-wal";
+/** A write of the log's first byte, or what cuts it to nothing. */
+const BEGINS_ANEW = /^(?:pwrite64\(.*, 0(?:\) += |$)|ftruncate\([^,]*, 0\))/s;
+
 /** A file or directory entry that was changed and is not known to be on disk. */
 interface Inode {
   dirty: boolean;
@@ -7,12 +12,15 @@ interface Inode {
 
 /**
  * Follows what processes do to files, line by line as strace writes it, and says at each acknowledgement what a power cut could take: contents
- * that were written after the last fsync of the file, and names that were made after the last fsync of their directory.
+ * that were written after the last fsync of the file, and names that were made after the last fsync of their directory. A database's own file may be
+ * behind its write-ahead log, from which it is written at leisure; it must be synced before the log begins anew.
  */
 export class SyncedWrites {
   readonly #files = new Map<string, Inode>();
   readonly #directories = new Set<string>();
   readonly #pending = new Map<string, string>();
+  /** Databases whose log began anew while they were not synced. */
+  readonly #overtaken = new Set<string>();
   readonly #known: Set<string>;
   readonly #lasts: (path: string) => boolean;
 
@@ -24,8 +32,11 @@ export class SyncedWrites {
 
   /** Everything that would be lost now. */
   get unsynced(): string[] {
-    const files = [...this.#files].filter(([path, { dirty }]) => dirty && this.#lasts(path)).map(([path]) => `content of ${path}`);
-    return [...files, ...[...this.#directories].map((path) => `names in ${path}`)];
+    const files = [...this.#files]
+      .filter(([path, { dirty }]) => dirty && this.#lasts(path) && !path.endsWith(DATABASE))
+      .map(([path]) => `content of ${path}`);
+    const overtaken = [...this.#overtaken].map((path) => `what ${path} had in its log`);
+    return [...files, ...overtaken, ...[...this.#directories].map((path) => `names in ${path}`)];
   }
 
   /** One line: `<thread> <call>`. A call that strace shows in two parts counts when it has ended, but writes when they begin. Returns the whole call. */
@@ -54,7 +65,9 @@ export class SyncedWrites {
       case "pwrite64":
       case "pwritev":
       case "ftruncate":
-        if (file?.startsWith("/") === true) this.#inode(file).dirty = true;
+        if (file?.startsWith("/") !== true) return;
+        this.#inode(file).dirty = true;
+        if (file.endsWith(`${DATABASE}${LOG}`) && BEGINS_ANEW.test(call)) this.#logBegins(file.slice(0, -LOG.length));
         return;
       case "fsync":
       case "fdatasync":
@@ -91,6 +104,10 @@ export class SyncedWrites {
         if (path !== undefined) this.#files.delete(path);
       }
     }
+  }
+
+  #logBegins(database: string): void {
+    if (this.#inode(database).dirty) this.#overtaken.add(database);
   }
 
   #inode(path: string): Inode {
