@@ -10,10 +10,14 @@ const SLASH = 0x2f;
 /** A segment that has become this long is ended, since a file's name has a limit. */
 const LONGEST_SEGMENT = 200;
 
-/** Bytes that stand for themselves, but for the ranges that have an escape: the first character of those sorts where the range does. */
-const ESCAPES: readonly { readonly from: number; readonly to: number; readonly by: string }[] = [
+/**
+ * Bytes that stand for themselves, but for the ranges that have an escape: the first character of those sorts where the range does, the second one is
+ * the next of `seconds`.
+ */
+const ESCAPES: readonly { readonly from: number; readonly to: number; readonly by: string; readonly seconds?: string }[] = [
   { from: 0x00, to: 0x2c, by: "+" },
-  { from: 0x2e, to: 0x2f, by: "." },
+  // Not "..", which is no segment of a path.
+  { from: 0x2e, to: 0x2f, by: ".", seconds: "-0" },
   { from: 0x3b, to: 0x3f, by: "=" },
   { from: 0x5b, to: 0x60, by: "_" },
   { from: 0x79, to: 0xbc, by: "y" },
@@ -21,7 +25,9 @@ const ESCAPES: readonly { readonly from: number; readonly to: number; readonly b
 ];
 const CODES: readonly string[] = Array.from({ length: 256 }, (_, byte) => {
   const range = ESCAPES.find(({ from, to }) => byte >= from && byte <= to);
-  return range === undefined ? String.fromCharCode(byte) : range.by + (ALPHABET[byte - range.from + 1] ?? "");
+  if (range === undefined) return String.fromCharCode(byte);
+  const { from, by, seconds = ALPHABET.slice(1) } = range;
+  return by + (seconds[byte - from] ?? "");
 });
 const BYTES: ReadonlyMap<string, number> = new Map(CODES.map((code, byte) => [code, byte]));
 
