@@ -18,6 +18,8 @@ test("flags that workerd calls experimental are refused by name; others, and wha
     check("nodejs_compat", "experimental", "service_binding_extra_handlers"),
     refused("UNSUPPORTED", /flags experimental, service_binding_extra_handlers, which workerd calls experimental/),
   );
+  const compatibilityFlags = ["experimental"];
+  await it.host.check(it.modules.target("app", "export default {};", { compatibilityFlags, containers: [{ className: "Box" }] }));
   await assert.rejects(check("no_such_flag"), refused("INVALID_INPUT", /no_such_flag/));
   await assert.rejects(check("no_such_flag", "experimental"), refused("UNSUPPORTED", /flag experimental,/));
   assert.deepEqual(

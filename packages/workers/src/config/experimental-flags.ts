@@ -15,6 +15,9 @@ export interface ExperimentalFlagsOptions {
   readonly launch: Pick<LaunchOptions, "workerdPath" | "readyTimeoutMs" | "uid" | "gid">;
 }
 
+/** What workerd has of containers, such as snapshots of directories, is partly behind this flag: Workers that have containers may set it. */
+const OF_CONTAINERS = "experimental";
+
 /**
  * Every workerd here runs with `--experimental`, since its own modules count as that; so it would let applications have compatibility flags that
  * may change under them. Which those are only workerd knows: it is asked, once for each combination, by a start without the option.
@@ -30,7 +33,8 @@ export class ExperimentalFlags {
 
   /** Errors: `UNSUPPORTED` naming the flags. What else is wrong with them is left to who starts the Worker. */
   async assertNone({ script, version }: WorkerTarget): Promise<void> {
-    const { compatibilityDate: date, compatibilityFlags: flags } = version;
+    const { compatibilityDate: date, containers } = version;
+    const flags = version.compatibilityFlags.filter((flag) => containers.length === 0 || flag !== OF_CONTAINERS);
     const combination = JSON.stringify([date, flags]);
     if (flags.length === 0 || this.#good.has(combination)) return;
     if (await this.#starts(date, flags, true)) {
