@@ -19,7 +19,9 @@ test("flags that workerd calls experimental are refused by name; others, and wha
     refused("UNSUPPORTED", /flags experimental, service_binding_extra_handlers, which workerd calls experimental/),
   );
   const compatibilityFlags = ["experimental"];
-  await it.host.check(it.modules.target("app", "export default {};", { compatibilityFlags, containers: [{ className: "Box" }] }));
+  const code = 'import { DurableObject } from "cloudflare:workers"; export class Box extends DurableObject {}; export default {};';
+  const target = it.modules.target("app", code, { compatibilityFlags, containers: [{ className: "Box" }] });
+  await it.host.check({ ...target, namespaces: [{ id: "0".repeat(32), className: "Box", sqlite: true }] });
   await assert.rejects(check("no_such_flag"), refused("INVALID_INPUT", /no_such_flag/));
   await assert.rejects(check("no_such_flag", "experimental"), refused("UNSUPPORTED", /flag experimental,/));
   assert.deepEqual(
