@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { LongshoreError } from "@longshore/contract";
 import { testHost } from "../fixtures.js";
+import { flagsToCheck } from "./experimental-flags.js";
 
 test("flags that workerd calls experimental are refused by name; others, and what it does not know, are left to it", {
   timeout: 120_000,
@@ -18,14 +19,16 @@ test("flags that workerd calls experimental are refused by name; others, and wha
     check("nodejs_compat", "experimental", "service_binding_extra_handlers"),
     refused("UNSUPPORTED", /flags experimental, service_binding_extra_handlers, which workerd calls experimental/),
   );
-  const compatibilityFlags = ["experimental"];
-  const code = 'import { DurableObject } from "cloudflare:workers"; export class Box extends DurableObject {}; export default {};';
-  const target = it.modules.target("app", code, { compatibilityFlags, containers: [{ className: "Box" }] });
-  await it.host.check({ ...target, namespaces: [{ id: "0".repeat(32), className: "Box", sqlite: true }] });
   await assert.rejects(check("no_such_flag"), refused("INVALID_INPUT", /no_such_flag/));
   await assert.rejects(check("no_such_flag", "experimental"), refused("UNSUPPORTED", /flag experimental,/));
   assert.deepEqual(
     readdirSync(join(it.directory, "run")).filter((name) => name.startsWith(".check")),
     [],
   );
+});
+
+test("a Worker that has containers may have the flag that workerd keeps parts of them behind", () => {
+  const compatibilityFlags = ["experimental", "nodejs_compat"];
+  assert.deepEqual(flagsToCheck({ compatibilityFlags, containers: [] }), compatibilityFlags);
+  assert.deepEqual(flagsToCheck({ compatibilityFlags, containers: [{ className: "Box" }] }), ["nodejs_compat"]);
 });

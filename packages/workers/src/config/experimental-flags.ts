@@ -1,6 +1,6 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { LongshoreError, type WorkerTarget } from "@longshore/contract";
+import { LongshoreError, type WorkerTarget, type WorkerVersion } from "@longshore/contract";
 import { type LaunchOptions, launchWorkerd, StartFailure } from "../process/launch.js";
 import { ListeningSocket } from "../process/listening-socket.js";
 import { LogFile } from "../process/log-file.js";
@@ -18,6 +18,11 @@ export interface ExperimentalFlagsOptions {
 /** What workerd has of containers, such as snapshots of directories, is partly behind this flag: Workers that have containers may set it. */
 const OF_CONTAINERS = "experimental";
 
+/** The flags of a version that must not be experimental. */
+export function flagsToCheck({ compatibilityFlags, containers }: Pick<WorkerVersion, "compatibilityFlags" | "containers">): string[] {
+  return compatibilityFlags.filter((flag) => containers.length === 0 || flag !== OF_CONTAINERS);
+}
+
 /**
  * Every workerd here runs with `--experimental`, since its own modules count as that; so it would let applications have compatibility flags that
  * may change under them. Which those are only workerd knows: it is asked, once for each combination, by a start without the option.
@@ -33,8 +38,8 @@ export class ExperimentalFlags {
 
   /** Errors: `UNSUPPORTED` naming the flags. What else is wrong with them is left to who starts the Worker. */
   async assertNone({ script, version }: WorkerTarget): Promise<void> {
-    const { compatibilityDate: date, containers } = version;
-    const flags = version.compatibilityFlags.filter((flag) => containers.length === 0 || flag !== OF_CONTAINERS);
+    const { compatibilityDate: date } = version;
+    const flags = flagsToCheck(version);
     const combination = JSON.stringify([date, flags]);
     if (flags.length === 0 || this.#good.has(combination)) return;
     if (await this.#starts(date, flags, true)) {
