@@ -16,7 +16,9 @@ export {
   type Tenant,
 } from "./engine.js";
 export { type ErrorCode, isErrno, LongshoreError, type LongshoreErrorOptions, STATUS_OF_CODE, toLongshoreError } from "./errors.js";
+export { inParallel } from "./in-parallel.js";
 export { ACCOUNT_LIMITS, type AccountLimits, INSTANCE_TYPES, type InstanceSize, instanceSize } from "./instance-types.js";
+export { KeyedMutex } from "./keyed-mutex.js";
 export type { LogLine, LogQuery, LogSource } from "./logs.js";
 export type {
   ChecksumName,

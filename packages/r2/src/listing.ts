@@ -1,6 +1,5 @@
-import type { Bucket, ObjectPage, StoredObject } from "@longshore/contract";
+import { type Bucket, inParallel, type ObjectPage, type StoredObject } from "@longshore/contract";
 import { R2Error } from "./errors.js";
-import { inParallel } from "./in-parallel.js";
 import { decodeKey, encodePrefix, LONGEST_KEY } from "./key-encoding.js";
 import type { Objects } from "./objects.js";
 import { behind, objectsOf } from "./places.js";

@@ -1,7 +1,14 @@
-import type { Bucket, ObjectFacts, ObjectPage, ObjectStorage, StorageBucket, StoredObject } from "@longshore/contract";
+import {
+  type Bucket,
+  inParallel,
+  type ObjectFacts,
+  type ObjectPage,
+  type ObjectStorage,
+  type StorageBucket,
+  type StoredObject,
+} from "@longshore/contract";
 import { Buckets } from "./buckets.js";
 import { R2Error } from "./errors.js";
-import { inParallel } from "./in-parallel.js";
 import { type ListQuery, listObjects, MOST_KEYS } from "./listing.js";
 import { Objects } from "./objects.js";
 import { objectsOf } from "./places.js";

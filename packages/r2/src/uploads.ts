@@ -1,13 +1,12 @@
 import { createHash, randomBytes } from "node:crypto";
 import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
-import type { Bucket, ObjectFacts, StoredObject } from "@longshore/contract";
+import { type Bucket, inParallel, type ObjectFacts, type StoredObject } from "@longshore/contract";
 import type { BucketRecord } from "./buckets.js";
 import type { Condition } from "./conditions.js";
 import { digested, type Expected } from "./digests.js";
 import { R2Error } from "./errors.js";
 import { checkFacts } from "./facts.js";
-import { inParallel } from "./in-parallel.js";
 import { checkedKey } from "./key-encoding.js";
 import { LARGEST_PUT, type Objects } from "./objects.js";
 import { UPLOADS, uploadsOf } from "./places.js";

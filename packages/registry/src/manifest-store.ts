@@ -3,6 +3,7 @@ import {
   type Bucket,
   blobKey,
   discardedKey,
+  KeyedMutex,
   LongshoreError,
   type ManifestLink,
   manifestKey,
@@ -11,7 +12,6 @@ import {
 } from "@longshore/contract";
 import { z } from "zod";
 import type { AccountUsage } from "./account-usage.js";
-import { KeyedMutex } from "./keyed-mutex.js";
 import { blobsOf, type Manifest, parseManifest } from "./manifest.js";
 import type { Protection } from "./protection.js";
 import type { Reference } from "./routes.js";

@@ -1,10 +1,9 @@
-import type { KeyFacts } from "@longshore/contract";
+import { inParallel, type KeyFacts } from "@longshore/contract";
 import { type Context, Hono } from "hono";
 import { z } from "zod";
 import { checked, parseJson, readBody, readForm } from "../api/body.js";
 import { ok } from "../api/envelope.js";
 import { API_CODE, ApiError } from "../api/errors.js";
-import { inParallel } from "../services/in-parallel.js";
 import type { Services } from "../services/services.js";
 
 /** A value of 25 MiB, and the form around it. KV itself refuses a value that is too large, and says so better. */

@@ -1,8 +1,7 @@
-import { LongshoreError, type Publish, type PublishedScript } from "@longshore/contract";
+import { type KeyedMutex, LongshoreError, type Publish, type PublishedScript } from "@longshore/contract";
 import { checkDomains, checkRoutes, domainId, takenDomain, takenRoute } from "../model/addresses.js";
 import type { CustomDomain, ScriptHead } from "../model/script-head.js";
 import type { Log } from "../options.js";
-import type { KeyedMutex } from "../state/keyed-mutex.js";
 import type { Store } from "../state/store.js";
 import type { ScriptChanges } from "./script-changes.js";
 

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { AccountLimits, Engine, InstanceInfo } from "@longshore/contract";
+import type { AccountLimits, Engine, InstanceInfo, KeyedMutex } from "@longshore/contract";
 import { ContainersError } from "../api/errors.js";
 import type { Application } from "../model/application.js";
 import { type CreateInput, type ModifyInput, planCreate, planModify } from "../model/application-input.js";
@@ -7,7 +7,6 @@ import { assertWithinTotals } from "../model/configuration.js";
 import { UUID_PATTERN } from "../model/ids.js";
 import type { ScriptHead } from "../model/script-head.js";
 import type { Clock } from "../options.js";
-import type { KeyedMutex } from "../state/keyed-mutex.js";
 import type { Store } from "../state/store.js";
 import type { Background } from "./background.js";
 import type { ImageCheck } from "./image-check.js";

@@ -1,5 +1,5 @@
 import { text } from "node:stream/consumers";
-import { type Bucket, LongshoreError } from "@longshore/contract";
+import { type Bucket, type KeyedMutex, LongshoreError } from "@longshore/contract";
 import { ContainersError } from "../api/errors.js";
 import {
   canonicalDomain,
@@ -14,7 +14,6 @@ import {
 } from "../model/image-registries.js";
 import { type StoredSecret, sealedFor } from "../model/secret-stores.js";
 import type { Clock } from "../options.js";
-import type { KeyedMutex } from "../state/keyed-mutex.js";
 import { Sealer } from "../state/sealing.js";
 import { REGISTRIES_PREFIX, type Store, storeSecretKey } from "../state/store.js";
 import type { SecretStores } from "./secret-stores.js";

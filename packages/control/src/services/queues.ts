@@ -1,10 +1,9 @@
-import { LongshoreError, type Queues as Messages, type QueueFacts } from "@longshore/contract";
+import { type KeyedMutex, LongshoreError, type Queues as Messages, type QueueFacts } from "@longshore/contract";
 import { invalidScript, scriptNotFound } from "../api/errors.js";
 import { newHexId } from "../model/ids.js";
 import { type ConsumerSettings, queueSettings, type StoredConsumer, type StoredQueue } from "../model/queues.js";
 import type { StoredBinding } from "../model/script-head.js";
 import type { Clock } from "../options.js";
-import type { KeyedMutex } from "../state/keyed-mutex.js";
 import type { Store } from "../state/store.js";
 
 export interface QueuesParts {

@@ -1,6 +1,5 @@
-import type { Engine, WorkerHost } from "@longshore/contract";
+import type { Engine, KeyedMutex, WorkerHost } from "@longshore/contract";
 import { scriptNotFound } from "../api/errors.js";
-import type { KeyedMutex } from "../state/keyed-mutex.js";
 import type { Store } from "../state/store.js";
 import type { Applications } from "./applications.js";
 import type { Queues } from "./queues.js";

@@ -1,11 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Engine, InstanceInfo, TrafficGate } from "@longshore/contract";
+import type { Engine, InstanceInfo, KeyedMutex, TrafficGate } from "@longshore/contract";
 import { type Application, withRollout } from "../model/application.js";
 import { isActive, type Rollout, sameMovement } from "../model/rollout.js";
 import { firstFailure, nextOf } from "../model/rollout-look.js";
 import { planMove, type RolloutMove } from "../model/rollout-plan.js";
 import type { Clock, Log } from "../options.js";
-import type { KeyedMutex } from "../state/keyed-mutex.js";
 import type { Store } from "../state/store.js";
 import { STOP_GRACE_MS } from "./applications.js";
 import type { Tenants } from "./tenants.js";

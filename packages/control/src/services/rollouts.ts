@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import type { KeyedMutex } from "@longshore/contract";
 import { ContainersError } from "../api/errors.js";
 import { type Application, withRollout } from "../model/application.js";
 import { mergeConfiguration } from "../model/application-input.js";
@@ -6,7 +7,6 @@ import { act, type CrashReaction, type Rollout, type RolloutAction } from "../mo
 import { beginRollout } from "../model/rollout-begin.js";
 import { crashReactionOf, planSteps, type RolloutInput } from "../model/rollout-input.js";
 import type { Clock } from "../options.js";
-import type { KeyedMutex } from "../state/keyed-mutex.js";
 import type { Store } from "../state/store.js";
 import { type Applications, applicationNotFound } from "./applications.js";
 import type { ImageCheck } from "./image-check.js";

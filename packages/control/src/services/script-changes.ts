@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { LongshoreError } from "@longshore/contract";
+import { type KeyedMutex, LongshoreError } from "@longshore/contract";
 import { notServed } from "../api/errors.js";
 import { resolveBindings } from "../model/bindings.js";
 import { newVersionId } from "../model/ids.js";
@@ -15,7 +15,6 @@ import {
 import type { UploadedBinding } from "../model/upload-metadata.js";
 import { deriveVersion } from "../model/version.js";
 import type { Clock } from "../options.js";
-import type { KeyedMutex } from "../state/keyed-mutex.js";
 import type { Sealer } from "../state/sealing.js";
 import type { Store } from "../state/store.js";
 import type { Queues } from "./queues.js";

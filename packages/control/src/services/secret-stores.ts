@@ -1,11 +1,10 @@
-import { LongshoreError } from "@longshore/contract";
+import { type KeyedMutex, LongshoreError } from "@longshore/contract";
 import { invalidScript } from "../api/errors.js";
 import { newHexId } from "../model/ids.js";
 import type { StoredBinding } from "../model/script-head.js";
 import { SECRET_NAME_PATTERN, type SecretStore, type StoredSecret, sealedFor } from "../model/secret-stores.js";
 import type { Clock } from "../options.js";
 import type { JsonObjects } from "../state/json-objects.js";
-import type { KeyedMutex } from "../state/keyed-mutex.js";
 import type { Sealer } from "../state/sealing.js";
 import type { Store } from "../state/store.js";
 

@@ -1,6 +1,5 @@
-import { ACCOUNT_LIMITS } from "@longshore/contract";
+import { ACCOUNT_LIMITS, KeyedMutex } from "@longshore/contract";
 import type { Clock, ControlOptions, Place, RolloutSettings } from "../options.js";
-import { KeyedMutex } from "../state/keyed-mutex.js";
 import { Sealer } from "../state/sealing.js";
 import { Store } from "../state/store.js";
 import { Tokens } from "../state/tokens.js";

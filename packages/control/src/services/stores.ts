@@ -1,11 +1,10 @@
 import { randomUUID } from "node:crypto";
-import { type Databases, type KeyValues, LongshoreError } from "@longshore/contract";
+import { type Databases, type KeyedMutex, type KeyValues, LongshoreError } from "@longshore/contract";
 import { API_CODE, ApiError, invalidScript } from "../api/errors.js";
 import { newHexId, UUID_PATTERN } from "../model/ids.js";
 import type { StoredBinding } from "../model/script-head.js";
 import type { Database, KvNamespace } from "../model/stores.js";
 import type { Clock } from "../options.js";
-import type { KeyedMutex } from "../state/keyed-mutex.js";
 import type { Store } from "../state/store.js";
 
 export interface StoresParts {

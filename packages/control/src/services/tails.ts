@@ -1,11 +1,10 @@
 import { randomBytes } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
-import type { TraceSource } from "@longshore/contract";
+import type { KeyedMutex, TraceSource } from "@longshore/contract";
 import { TailSocket } from "../api/tail-socket.js";
 import { passes, type TailFilter } from "../model/tail-filters.js";
 import type { Clock, Log } from "../options.js";
-import type { KeyedMutex } from "../state/keyed-mutex.js";
 import type { Store } from "../state/store.js";
 import type { Releases } from "./releases.js";
 

@@ -1,12 +1,11 @@
 import { randomUUID } from "node:crypto";
-import { LongshoreError } from "@longshore/contract";
+import { type KeyedMutex, LongshoreError } from "@longshore/contract";
 import { newHexId, newVersionId } from "../model/ids.js";
 import { parseScriptForm } from "../model/script-form.js";
 import { type ScriptHead, type StoredVersion, withDeployment } from "../model/script-head.js";
 import { planVersion, type VersionPlan } from "../model/version.js";
 import type { Clock } from "../options.js";
 import type { Stored } from "../state/json-objects.js";
-import type { KeyedMutex } from "../state/keyed-mutex.js";
 import type { Sealer } from "../state/sealing.js";
 import type { Store } from "../state/store.js";
 import type { Applications } from "./applications.js";

@@ -1,6 +1,6 @@
+import { inParallel } from "@longshore/contract";
 import { z } from "zod";
 import { R2Error, told } from "../errors.js";
-import { inParallel } from "../in-parallel.js";
 import { cursorBehind, MOST_KEYS } from "../listing.js";
 import { type Exchange, isoDate, numberIn, quoted, recordOf, sendNothing, sendXml } from "./exchange.js";
 import { storageClassName } from "./facts.js";
