@@ -28,6 +28,7 @@ export type Diagnosis =
 export async function diagnose(run: Run, error: unknown): Promise<Diagnosis> {
   const fault = engineFault(error);
   const unseen = fault !== undefined;
+  if (fault?.code === "CONTAINER_EXITED") run.account ??= Promise.resolve(fault);
   const over = fault?.code === "CONTAINER_EXITED" || fault?.code === "NOT_RUNNING";
   if (fault !== undefined && !REFUSALS.has(fault.code) && !over) {
     // The run is void: let that be noticed, so that the next request begins a new one.
@@ -36,16 +37,20 @@ export async function diagnose(run: Run, error: unknown): Promise<Diagnosis> {
   }
   const exit = run.exit ?? (await within(over ? EXIT_NEWS_MS : CRASH_NEWS_MS, run.over));
   if (exit !== undefined) {
-    const interrupted = exit.interrupted || (fault?.reason !== undefined && INTERRUPTIONS.has(fault.reason));
-    // The news of the end may have come first: what the program wrote last is asked for, where it never got ready.
-    const failed = exit.started && !interrupted && !run.adopted && run.readyPorts.size === 0;
-    const account = fault ?? (failed ? await engineAccount(run) : undefined);
-    return {
-      kind: "gone",
-      error: account?.code === "CONTAINER_EXITED" ? ContainerError.from(account, error) : exitError(exit),
-      interrupted,
-      unseen,
-    };
+    const interrupted = await wasInterrupted(run);
+    const account = await run.account;
+    const known = account?.code === "CONTAINER_EXITED";
+    return { kind: "gone", error: known ? ContainerError.from(account, error) : exitError(exit), interrupted, unseen };
   }
   return { kind: "refused", fault, unseen };
+}
+
+/**
+ * True if the process of `run` has ended because it was told to. One that the platform told, at a rollout for instance, may end with any code: the
+ * engine is asked, which also says what the program wrote last.
+ */
+export async function wasInterrupted(run: Run): Promise<boolean> {
+  if (run.exit === undefined || run.exit.interrupted || !run.exit.started) return run.exit?.interrupted ?? false;
+  const reason = (await engineAccount(run))?.reason;
+  return reason !== undefined && INTERRUPTIONS.has(reason);
 }

@@ -1,7 +1,7 @@
 import type { ActivityTracker } from "./activity.js";
 import { trackBody } from "./body.js";
 import { ContainerError } from "./container-error.js";
-import { diagnose } from "./diagnosis.js";
+import { diagnose, wasInterrupted } from "./diagnosis.js";
 import { EXIT_SIGKILL, type Lifecycle } from "./lifecycle.js";
 import { outOfMemory } from "./out-of-memory.js";
 import { Outgoing } from "./outgoing.js";
@@ -103,7 +103,7 @@ export class Forwarder {
         return run;
       } catch (error) {
         // It was stopped while this request waited for it: this request is the reason to start it again.
-        if (run.exit?.interrupted && restarts < MAX_RESTARTS) continue;
+        if (restarts < MAX_RESTARTS && (await wasInterrupted(run))) continue;
         await this.lifecycle.report(run, error);
         throw error;
       }
@@ -128,27 +128,30 @@ export class Forwarder {
 
   /**
    * Deals with a failed attempt: returns if the request can be sent again (`true`: to another run), throws a {@link ContainerError} if not.
-   * Without a deadline this was the first attempt on a port that had answered before, and may be repeated once.
+   * Without a deadline this was the first attempt on a port that had answered before.
    */
   async #recover(run: Run, request: Outgoing, port: number, error: unknown, deadline?: number): Promise<boolean> {
     run.forget(port);
     if (request.signal.aborted) throw new ContainerError("ABORTED", "The client gave up.", { cause: error });
     const diagnosis = await diagnose(run, error);
     if (diagnosis.kind === "fatal") return this.#fail(run, diagnosis.error);
-    const repeatable = request.canRepeat(diagnosis.unseen);
+    const { unseen } = diagnosis;
     if (diagnosis.kind === "gone") {
       const served = run.adopted || run.readyPorts.size > 0;
       if (!served && !diagnosis.interrupted) return this.#fail(run, diagnosis.error);
-      // One that may have been seen is repeated once at most: it may be what the container died of.
-      if (repeatable && (diagnosis.unseen || deadline === undefined)) return true;
+      if (request.mayRepeat({ unseen, explained: diagnosis.interrupted })) return true;
       const shortage = run.exit?.exitCode === EXIT_SIGKILL ? await outOfMemory(run) : undefined;
       if (shortage !== undefined) throw ContainerError.from(shortage, error);
       throw lost("The container stopped while it had this request", error);
     }
-    if (deadline === undefined && repeatable) return false;
     const answered = run.adopted || run.readyPorts.has(port);
-    if (answered && !diagnosis.unseen) throw lost("The container closed the connection without an answer", error);
-    if (deadline === undefined || !repeatable) throw lost("The container did not take the request", error);
+    if (!request.mayRepeat({ unseen, explained: !answered })) {
+      throw lost(
+        answered && !unseen ? "The container closed the connection without an answer" : "The container did not take the request",
+        error,
+      );
+    }
+    if (deadline === undefined) return false;
     // The engine only says so of a process that runs, and has waited for the port itself: the time to get an instance is not needed any more.
     const last = diagnosis.fault === undefined ? deadline : deadline - DEFAULT_INSTANCE_TIMEOUT_MS;
     if (Date.now() >= last) return this.#fail(run, notListening(port, diagnosis.fault, error));

@@ -6,6 +6,9 @@ const HELD_BODY_BYTES = 65_536;
 
 /** A request on its way to the container, as often as it has to be tried. */
 export class Outgoing {
+  /** Set once it was sent again though the program may have seen it, and nothing but the request explains the failure. */
+  #suspect = false;
+
   private constructor(
     private readonly request: Request,
     private readonly bytes: ArrayBuffer | undefined,
@@ -34,10 +37,18 @@ export class Outgoing {
     return this.bytes === undefined ? this.request : new Request(this.request, { body: this.bytes });
   }
 
-  /** True if it can be sent once more after an attempt failed. `unseen`: no byte of that attempt can have reached the program. */
-  canRepeat(unseen: boolean): boolean {
+  /**
+   * True if it may be sent once more after an attempt failed. `unseen`: no byte of that attempt can have reached the program; `explained`: it did not
+   * fail because of this request. One that the program may have died of is sent once more, and never again.
+   */
+  mayRepeat({ unseen, explained }: { unseen: boolean; explained: boolean }): boolean {
     if (this.bytes === undefined && this.request.bodyUsed) return false;
-    return unseen || IDEMPOTENT.has(this.request.method);
+    if (unseen) return true;
+    if (!IDEMPOTENT.has(this.request.method)) return false;
+    if (explained) return true;
+    const first = !this.#suspect;
+    this.#suspect = true;
+    return first;
   }
 }
 
