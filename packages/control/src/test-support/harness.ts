@@ -10,11 +10,13 @@ import type { PublishedScript } from "@longshore/contract";
 import { R2Storage } from "@longshore/r2";
 import { createApp } from "../app.js";
 import { type Control, createControl } from "../control.js";
+import { isActive } from "../model/rollout.js";
 import type { ControlOptions } from "../options.js";
 import { wireServices } from "../services/services.js";
 import { ApiTokens } from "../state/api-tokens.js";
+import { Store } from "../state/store.js";
 import { MemoryKeyValues, RecordingDatabases, RecordingQueues } from "./memory-stores.js";
-import { digestOf, FakeRegistry, RecordingEngine, RecordingTraffic, RecordingWorkers } from "./recording.js";
+import { digestOf, FakeRegistry, RecordingEngine, RecordingTraffic, RecordingWorkers, until } from "./recording.js";
 
 export const ACCOUNT = "0123456789abcdef0123456789abcdef";
 export const TOKEN = "test-token";
@@ -46,6 +48,8 @@ export class Harness implements AsyncDisposable {
   readonly watchMs = 300;
   readonly directory: string;
   #objects: R2Storage | undefined;
+  /** The applications as they were when no rollout moved. */
+  #atRest = "";
   readonly secretsKey = randomBytes(32);
   #bucket: DirectoryBucket;
   #control: Control;
@@ -94,10 +98,21 @@ export class Harness implements AsyncDisposable {
     return createApp(services).routes;
   }
 
-  /** All that requests can change, as texts that differ when it does. */
+  /** All that requests can change, as texts that differ when it does; once what they have set in motion is at rest. */
   async state(): Promise<string[]> {
-    const objects: string[] = [];
-    for await (const { key, etag } of this.#bucket.list("")) objects.push(`${key} ${etag}`);
+    let objects = await this.#objectTexts();
+    const applications = () => objects.filter((text) => text.startsWith("control/applications/")).join();
+    if (applications() !== this.#atRest) {
+      // A rollout goes on after the request that began it was answered.
+      await until(
+        async () =>
+          !(await new Store(this.#bucket).applications.all()).some(({ rollouts }) =>
+            rollouts.some((each) => isActive(each) && each.moving),
+          ),
+      );
+      objects = await this.#objectTexts();
+      this.#atRest = applications();
+    }
     const running = [...this.workers.running].map(([script, { version }]) => `${script} runs ${version.id}`);
     return [...objects, ...running, ...this.keyValues.state(), `${this.databases.statements.length} statements`];
   }
@@ -118,6 +133,12 @@ export class Harness implements AsyncDisposable {
     await this.#close();
     await this.#control[Symbol.asyncDispose]();
     await rm(this.directory, { recursive: true, force: true });
+  }
+
+  async #objectTexts(): Promise<string[]> {
+    const texts: string[] = [];
+    for await (const { key, etag } of this.#bucket.list("")) texts.push(`${key} ${etag}`);
+    return texts;
   }
 
   #options(bucket: DirectoryBucket): ControlOptions {

@@ -213,11 +213,11 @@ export function deferred(): { promise: Promise<void>; resolve: () => void } {
   return { promise, resolve: () => settle() };
 }
 
-/** Waits until `condition` holds. Errors: `TIMEOUT` after ten seconds. */
+/** Waits until `condition` holds. Errors: `TIMEOUT` after a minute. */
 export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 10_000;
+  const deadline = Date.now() + 60_000;
   while (!(await condition())) {
-    if (Date.now() > deadline) throw new LongshoreError("TIMEOUT", `waited ten seconds for: ${condition}`);
+    if (Date.now() > deadline) throw new LongshoreError("TIMEOUT", `waited a minute for: ${condition}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
