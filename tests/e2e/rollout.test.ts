@@ -54,6 +54,17 @@ test("a step whose new container crashes stops; the others run on; revert brings
   assert.match((await platform.succeed(["rollout", "list", `${APP}-box`])).stdout, /version 1 → 2 {2}reverted/);
 });
 
+test("with one container running, every new one has the new image as soon as the deploy has returned", async (platform) => {
+  using app = busyboxApp({ name: "few" });
+  await platform.deploy(app.path);
+  const get = async (path: string) => await (await platform.fetch("few", path)).text();
+  assert.equal(await get("/one/"), "first version\n");
+  app.write("www/index.html", "second version\n");
+  await platform.deploy(app.path);
+  const fresh = await Promise.all(["a", "b", "c", "d"].map((id) => get(`/${id}/`)));
+  assert.deepEqual(fresh, new Array(4).fill("second version\n"));
+});
+
 test("images that belong to the Worker's version are started by the code, and change with it", async (platform) => {
   const config = {
     name: "versioned",

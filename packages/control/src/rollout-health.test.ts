@@ -71,6 +71,21 @@ describe("rollouts whose new instances fail", () => {
     assert.deepEqual([running(), tenantClass().version, tenantClass().next], [3, 1, undefined]);
   });
 
+  test("the only instance is its step's canary, and while it is watched all objects are: a crash protects those that were not reached", async () => {
+    harness.engine.startInstance(script, { durableObjectId: objectAt(40) });
+    const steps = [{ step_size: { percentage: 10 } }, { step_size: { percentage: 100 } }];
+    for (const on_crash of ["stop", "revert"]) {
+      const { id } = (await roll({ steps, on_crash })).result;
+      assert.deepEqual([tenantClass().version > 1, tenantClass().next], [true, undefined]);
+      harness.engine.crash(harness.engine.startInstance(script, { durableObjectId: objectAt(90) }).id);
+      if (on_crash === "revert") await reaches(id, "reverted");
+      else await until(async () => (await rollout(id)).state === "stopped");
+      await until(() => harness.engine.startInstance(script, { durableObjectId: objectAt(90) }).version === 1);
+      harness.engine.all.clear();
+      harness.engine.startInstance(script, { durableObjectId: objectAt(40) });
+    }
+  });
+
   test("asked for by a label or in the rollout, a crash sends everything back; or changes nothing", async () => {
     const labels = [{ name: "longshore/on-crash", value: "revert" }];
     for (const body of [{ on_crash: "revert" }, { target_configuration: { image: TWO, labels } }]) {

@@ -211,6 +211,23 @@ describe("containers applications", () => {
     assert.equal(tenantClass().version, 3);
   });
 
+  test("with no or one instance, every object starts on the target once the API has answered; with more, those that the step reaches", async () => {
+    const steps = [{ step_size: { percentage: 10 } }, { step_size: { percentage: 100 } }];
+    const release = deferred();
+    harness.engine.beforeStop = () => release.promise;
+    const images = [TWO, ONE, TWO];
+    for (const [index, places] of [[], [40], [40, 41]].entries()) {
+      harness.engine.all.clear();
+      for (const place of places) harness.engine.startInstance(script, { durableObjectId: objectAt(place) });
+      const answer = await roll({ steps, step_percentage: undefined, target_configuration: { image: images[index] } });
+      const { version, next } = tenantClass();
+      assert.equal(next?.version ?? version, answer.result.target_version);
+      assert.equal(next === undefined, places.length < 2, `${places.length} instances`);
+      assert.ok(next === undefined || (next.below > 40 && next.below < 41));
+    }
+    release.resolve();
+  });
+
   test("a step that is under way: objects within it start on the target, the others on what there was, and none goes back and forth", async () => {
     const steps = [{ step_size: { percentage: 40 } }, { step_size: { percentage: 100 } }];
     const { id } = (await roll({ kind: "full_manual", steps, step_percentage: undefined })).result;

@@ -1,5 +1,17 @@
+import type { InstanceInfo } from "@longshore/contract";
 import { type Application, type Release, runsTheSame } from "./application.js";
-import { type CrashReaction, isActive, type Rollout, type RolloutKind, type RolloutStep, replaced, shareOf, start } from "./rollout.js";
+import {
+  type CrashReaction,
+  isActive,
+  type Rollout,
+  type RolloutKind,
+  type RolloutStep,
+  reaching,
+  replaced,
+  shareOf,
+  start,
+} from "./rollout.js";
+import { planMove } from "./rollout-plan.js";
 
 /** How many rollouts an application remembers. */
 const ROLLOUTS_KEPT = 20;
@@ -13,13 +25,16 @@ export interface RolloutPlan {
   readonly onCrash: CrashReaction;
 }
 
-/** The application with a new rollout, which replaces one that is under way. */
-export function beginRollout(application: Application, plan: RolloutPlan, now: string): Application {
+/**
+ * The application with a new rollout, which replaces one that is under way. It says how far the first step reaches among these instances of the application, so
+ * that whatever starts once the engine knows of it starts where it belongs.
+ */
+export function beginRollout(application: Application, plan: RolloutPlan, instances: readonly InstanceInfo[], now: string): Application {
   const { to, kind, ...rest } = plan;
   const before = application.rollouts.find(isActive);
   const current = before === undefined ? application.live : baseOf(before);
   const target = { ...to, version: runsTheSame(current, to) ? current.version : application.lastVersion + 1 };
-  const rollout = start(
+  const started = start(
     {
       ...rest,
       kind,
@@ -37,6 +52,8 @@ export function beginRollout(application: Application, plan: RolloutPlan, now: s
     },
     now,
   );
+  const { share, reachesAll } = planMove(started, instances, 0, 0);
+  const rollout = started.moving ? reaching(started, share, reachesAll) : started;
   const older = application.rollouts.map((each) => replaced(each, now));
   const { pending: _pending, ...kept } = application;
   return {

@@ -16,12 +16,12 @@ export function nextOf(
   watchMs: number,
 ): { next?: Rollout; waitMs?: number } {
   const time = new Date(now).toISOString();
-  const { totalInstances, updatedInstances, share } = move;
+  const { totalInstances, updatedInstances, share, reachesAll } = move;
   const isNews = rollout.totalInstances !== totalInstances || rollout.updatedInstances !== updatedInstances;
   const seen = isNews ? { ...rollout, totalInstances, updatedInstances } : rollout;
   if (failure !== undefined) return { next: failed(seen, failure, time) };
   const forward = rollout.toward === "target";
-  if (forward && rollout.steps[rollout.step - 1]?.share === undefined) return { next: reaching(seen, share) };
+  if (forward && rollout.steps[rollout.step - 1]?.share === undefined) return { next: reaching(seen, share, reachesAll) };
   const watch = forward && totalInstances > 0 && movesAnything(rollout) && rollout.onCrash !== "ignore" ? watchMs : 0;
   if (!move.arrived)
     return { ...(isNews ? { next: seen } : {}), ...(watch > 0 ? { waitMs: Math.min(WATCH_MS, move.waitMs ?? WATCH_MS) } : {}) };

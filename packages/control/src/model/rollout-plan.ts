@@ -3,8 +3,10 @@ import { type Rollout, shareOf } from "./rollout.js";
 
 /** What is to be done for a rollout that is moving. */
 export interface RolloutMove {
-  /** Objects below this place are to be on the target. Where it is more than the rollout says, new instances have to follow it before any is replaced. */
+  /** Objects below this place are to be on the target with this step. Where it is more than the rollout says, new instances have to follow it before any is replaced. */
   readonly share: number;
+  /** After this step no instance would be off the target; also when none runs. */
+  readonly reachesAll: boolean;
   /** Instances to replace now, oldest first. */
   readonly stop: readonly string[];
   /** Instances that are ending already and count towards this step. */
@@ -36,6 +38,7 @@ export function planMove(rollout: Rollout, instances: readonly InstanceInfo[], n
   const waits = standing.map(eligibleIn).filter((ms) => ms > 0);
   return {
     share,
+    reachesAll: live.every((each) => isWithin(each, share) || each.version === target),
     stop: standing.filter((each) => eligibleIn(each) <= 0).map((each) => each.id),
     ending: astray.filter((each) => each.status === "stopping").map((each) => each.id),
     arrived: astray.length === 0,
@@ -49,8 +52,9 @@ export function planMove(rollout: Rollout, instances: readonly InstanceInfo[], n
 /** A step reaches as many of the instances that run as its percentage says, at least one: with few of them it reaches beyond its percentage of the objects. */
 function reach(rollout: Rollout, live: readonly InstanceInfo[]): number {
   const step = rollout.steps[rollout.step - 1];
-  const share = shareOf(rollout);
-  if (step === undefined || step.share !== undefined || rollout.toward === "current") return share;
+  if (step === undefined || step.share !== undefined || rollout.toward === "current") return shareOf(rollout);
+  // From what the step before was to reach, which may be less than it did.
+  const share = Math.max(rollout.steps[rollout.step - 2]?.share ?? shareOf(rollout), step.percentage);
   const places = live.map((each) => rolloutPlace(each.durableObjectId)).sort((a, b) => a - b);
   const last = places[Math.ceil((places.length * step.percentage) / 100) - 1];
   // Just beyond the last of them: the next possible place.

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { InstanceInfo, LongshoreError } from "@longshore/contract";
 import type { Release } from "./application.js";
-import { act, arrived, failed, type Rollout, replaced, start } from "./rollout.js";
+import { act, arrived, failed, type Rollout, reaching, replaced, shareOf, start } from "./rollout.js";
 import { planSteps } from "./rollout-input.js";
 import { planMove } from "./rollout-plan.js";
 
@@ -148,6 +148,49 @@ describe("a rollout whose new instance fails", () => {
     assert.deepEqual([back.moving, back.toward, back.share], [true, "current", 0]);
     const ended = arrived(back, now);
     assert.deepEqual([ended.status, ended.failure], ["reverted", failure]);
+  });
+});
+
+describe("a step that reaches every instance", () => {
+  const look = (seen: Rollout, running: readonly InstanceInfo[]): Rollout => {
+    const { share, reachesAll } = planMove(seen, running, T0, 0);
+    return reaching(seen, share, reachesAll);
+  };
+  const one = instances(1, { durableObjectId: objectAt(40) });
+  const failure = { instanceId: "i", durableObjectId: objectAt(90), reason: "It failed.", at: now };
+
+  test("reaches all objects: with no instance, with one, and with those that are on the target already", () => {
+    const moving = start(rollout(), now);
+    const lastOne = [...instances(1, { durableObjectId: objectAt(4) }), ...instances(20, { version: 2 })];
+    for (const running of [[], one, lastOne]) assert.equal(shareOf(look(moving, running)), 100, `${running.length} instances`);
+    const more = instances(3).map((each, index) => ({ ...each, durableObjectId: objectAt(40 + index) }));
+    for (const running of [instances(20), more]) assert.ok(shareOf(look(moving, running)) < 41, `${running.length} instances`);
+  });
+
+  test("but not in a manual rollout, whose owner asked for this part", () => {
+    const moving = act(start(rollout({ kind: "full_manual" }), now), "next", now);
+    assert.equal(shareOf(look(moving, [])), 10);
+    assert.ok(shareOf(look(moving, one)) < 41);
+  });
+
+  test("until one fails: what has not been reached is protected again, and going on is careful", () => {
+    const stopped = failed(look(start(rollout({ onCrash: "stop" }), now), one), failure, now);
+    assert.ok(shareOf(stopped) > 40 && shareOf(stopped) < 41);
+    assert.equal(shareOf(act(stopped, "next", now)), shareOf(stopped));
+    assert.equal(shareOf(act(stopped, "revert", now)), 0);
+    assert.equal(shareOf(failed(look(start(rollout({ onCrash: "stop" }), now), []), failure, now)), 10);
+    assert.equal(shareOf(failed(look(start(rollout({ onCrash: "revert" }), now), one), failure, now)), 0);
+  });
+
+  test("the next step takes nobody back, and going back to the one before leaves it what was its part", () => {
+    const steps = planSteps({ step_percentage: 10 });
+    const second = arrived(look(start(rollout({ steps, onCrash: "stop" }), now), one), now);
+    assert.deepEqual([second.step, shareOf(second)], [2, 100]);
+    const crowd = instances(100).map((each, index) => (index > 95 ? each : { ...each, version: 2 }));
+    const looked = look(second, crowd);
+    assert.equal(shareOf(looked), 100);
+    const back = act(failed(looked, failure, now), "previous", now);
+    assert.ok(shareOf(back) > 40 && shareOf(back) < 41);
   });
 });
 

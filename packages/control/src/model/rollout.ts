@@ -61,7 +61,10 @@ export interface Rollout {
   readonly toward: "current" | "target";
   /** Going back ends the rollout. */
   readonly reverting?: true;
-  /** Objects below this place (`rolloutPlace`) are to be on the target, the others are not. */
+  /**
+   * Objects below this place (`rolloutPlace`) are to be on the target, the others are not. It is beyond its step's while an automatic step reaches every
+   * instance: there is nobody left whom a smaller one would protect, so that whoever asks after a deploy with no or few instances is answered by the target.
+   */
   readonly share?: number;
   readonly onCrash?: CrashReaction;
   /** Failures before this moment are not held against it. */
@@ -120,7 +123,10 @@ export function act(rollout: Rollout, action: RolloutAction, now: string): Rollo
 export function failed(rollout: Rollout, failure: RolloutFailure, now: string): Rollout {
   const steps = rollout.steps.map((each, index) => (index === rollout.step - 1 ? { ...each, reason: failure.reason } : each));
   const { watchedSince: _watched, ...rest } = { ...rollout, steps, failure, updatedAt: now };
-  return rollout.onCrash === "revert" ? back(rest, 0, now, true) : { ...rest, moving: false };
+  if (rollout.onCrash === "revert") return back(rest, 0, now, true);
+  // Now there is somebody to protect: all those who have not been reached yet.
+  const share = steps[rollout.step - 1]?.share;
+  return { ...rest, moving: false, ...(share === undefined ? {} : { share }) };
 }
 
 /** The rollout with the new instances of its step under watch. */
@@ -128,10 +134,10 @@ export function watched(rollout: Rollout, now: string): Rollout {
   return { ...rollout, watchedSince: now, updatedAt: now };
 }
 
-/** The rollout once the runner has found out how far this step reaches. */
-export function reaching(rollout: Rollout, share: number): Rollout {
+/** The rollout once it is known how far this step reaches, and whether that is every instance. */
+export function reaching(rollout: Rollout, share: number, reachesAll: boolean): Rollout {
   const steps = rollout.steps.map((each, index) => (index === rollout.step - 1 ? { ...each, share } : each));
-  return { ...rollout, steps, share };
+  return { ...rollout, steps, share: reachesAll && rollout.kind === "full_auto" ? 100 : Math.max(share, shareOf(rollout)) };
 }
 
 /** The rollout once its present movement has reached its goal: at rest, on to the next step, or over. */

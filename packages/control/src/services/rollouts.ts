@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { KeyedMutex } from "@longshore/contract";
+import type { Engine, KeyedMutex } from "@longshore/contract";
 import { ContainersError } from "../api/errors.js";
 import { type Application, withRollout } from "../model/application.js";
 import { mergeConfiguration } from "../model/application-input.js";
@@ -15,6 +15,7 @@ import type { Tenants } from "./tenants.js";
 
 export interface RolloutsParts {
   readonly store: Store;
+  readonly engine: Pick<Engine, "instances">;
   readonly applications: Applications;
   readonly tenants: Tenants;
   readonly images: ImageCheck;
@@ -45,7 +46,8 @@ export class Rollouts {
 
   /**
    * Starts to move the application to another configuration; a rollout that is under way is replaced. When it resolves, the image is ready
-   * and new instances start on the target. Errors: {@link ContainersError}, and the engine's about the image.
+   * and new instances that the first step reaches start on the target: all of them, where an automatic rollout's reaches every instance that runs.
+   * Errors: {@link ContainersError}, and the engine's about the image.
    */
   async create(applicationId: string, input: RolloutInput): Promise<Rollout> {
     const steps = planSteps(input);
@@ -69,7 +71,8 @@ export class Rollouts {
       steps,
       onCrash: input.on_crash ?? crashReactionOf(configuration) ?? onCrash,
     } as const;
-    await this.#change(applicationId, (application, now) => beginRollout(application, plan, now));
+    const instances = (await this.#parts.engine.instances(seen.script)).filter((each) => each.applicationId === applicationId);
+    await this.#change(applicationId, (application, now) => beginRollout(application, plan, instances, now));
     return this.get(applicationId, id);
   }
 

@@ -72,7 +72,7 @@ export function wireServices(options: ControlOptions): Services {
   const runner = new RolloutRunner({ store, engine, traffic, tenants, locks, clock, log, drainMs, watchMs });
   const limits = options.accountLimits ?? ACCOUNT_LIMITS;
   const applications = new Applications({ store, engine, tenants, images: imageCheck, background, limits, locks, clock });
-  const rollouts = new Rollouts({ store, applications, tenants, images: imageCheck, runner, onCrash, locks, clock });
+  const rollouts = new Rollouts({ store, engine, applications, tenants, images: imageCheck, runner, onCrash, locks, clock });
   const { keyValues, databases } = options;
   const stores = new Stores({ store, keyValues, databases, locks, clock });
   const secretStores = new SecretStores({ store, sealer, locks, clock });

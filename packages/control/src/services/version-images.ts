@@ -85,7 +85,7 @@ export class VersionImages {
         const reaction = crashReactionOf(to.configuration) ?? onCrash;
         const steps = planSteps({ step_percentage: 100 });
         const plan = { id: randomUUID(), description: "Rollback of the Worker", kind: "full_auto", to, steps, onCrash: reaction } as const;
-        return { ...beginRollout(current, plan, now), updatedAt: now };
+        return { ...beginRollout(current, plan, [], now), updatedAt: now };
       });
     }
     return async () => {
