@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import type { IncomingMessage } from "node:http";
 import { PassThrough } from "node:stream";
 import { describe, test } from "node:test";
-import type { TraceEvent } from "@longshore/contract";
+import { KeyedMutex, type TraceEvent } from "@longshore/contract";
 import { TailSocket } from "./api/tail-socket.js";
 import { passes, type TailFilter, tailFilters } from "./model/tail-filters.js";
+import { Tails, type TailsParts } from "./services/tails.js";
 import { Harness, scriptForm } from "./test-support/harness.js";
 
 const EVENT: TraceEvent = {
@@ -77,6 +78,34 @@ describe("tails", () => {
     assert.deepEqual((await harness.call("GET", "workers/scripts/site/tails")).result, []);
     await harness.call("PUT", "workers/scripts/seen", scriptForm({ observability: { enabled: true } }));
     assert.equal(harness.workers.running.get("seen")?.traced, true);
+  });
+
+  test("one connection to a tail is served, and none to one that was ended before it was", async () => {
+    const waiting: (() => void)[] = [];
+    let listeners = 0;
+    const traces = async () => {
+      await new Promise<void>((resolve) => waiting.push(resolve));
+      listeners++;
+      return { [Symbol.dispose]: () => void listeners-- };
+    };
+    const parts = { workers: { traces }, store: { head: async () => ({}) }, releases: { watch: () => false }, locks: new KeyedMutex() };
+    const tails = new Tails({ ...parts, clock: Date.now } as unknown as TailsParts);
+    const connect = ({ id }: { id: string }) => {
+      const { socket, said } = fakeSocket();
+      const request = { url: `/tails/${id}`, headers: {}, socket: {} } as unknown as IncomingMessage;
+      assert.ok(tails.upgrade(request, socket, Buffer.alloc(0)));
+      return { socket, said };
+    };
+    const served = await tails.begin("site", [], "token");
+    const [first, second] = [connect(served), connect(served)];
+    const revoked = await tails.begin("site", [], "revoked");
+    const late = connect(revoked);
+    tails.endOf("revoked");
+    for (const go of waiting) go();
+    await new Promise(setImmediate);
+    assert.match(first.said(), /^HTTP\/1\.1 101 /);
+    assert.deepEqual([second.socket.destroyed, late.socket.destroyed, listeners], [true, true, 1]);
+    tails[Symbol.dispose]();
   });
 });
 

@@ -14,6 +14,8 @@ export function createApiServer(control: Control, r2: R2Service): Server {
   });
   server.requestTimeout = REQUEST_MS;
   server.on("upgrade", (request, socket, head) => {
+    // Node.js has let go of the connection: without a listener, a client that resets it would end this process.
+    socket.on("error", () => socket.destroy());
     if (!control.upgrade(request, socket, head)) socket.end("HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n");
   });
   return server;

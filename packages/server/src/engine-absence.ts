@@ -19,7 +19,10 @@ export class EngineAbsence {
   set(away: boolean): void {
     if (away) {
       // Not drained: what is under way has lost its container's connections with the engine.
-      this.#hold ??= this.#holdAll();
+      if (this.#hold !== undefined) return;
+      this.#hold = this.#holdAll();
+      // That it failed is told when the engine is back.
+      this.#hold.catch(() => undefined);
       return;
     }
     const hold = this.#hold;

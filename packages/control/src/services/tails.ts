@@ -99,7 +99,12 @@ export class Tails implements Disposable {
     const listening = await this.#parts.workers.traces(script, (event) => {
       if (passes(event, filters, self, Math.random())) session.socket?.send(JSON.stringify(event));
     });
-    if (socket.destroyed) return listening[Symbol.dispose]();
+    // The client may have gone meanwhile, the tail may have been ended, and another connection may have been quicker.
+    if (socket.destroyed || this.#sessions.get(session.id) !== session || session.socket !== undefined) {
+      listening[Symbol.dispose]();
+      socket.destroy();
+      return;
+    }
     session.socket = new TailSocket(request, socket, head, () => {
       listening[Symbol.dispose]();
       delete session.socket;
