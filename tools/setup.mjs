@@ -44,6 +44,9 @@ const TEST_PROGRAMS = {
   pebble: "pebble",
 };
 
+/** What the newest wrangler's own Node.js is linked with. */
+const TEST_LIBRARIES = { "libatomic.so.1": "libatomic1" };
+
 /** What only `npm run test:vm` needs. */
 const VM_PROGRAMS = { "qemu-system-x86_64": "qemu-system-x86", depmod: "kmod", "mkfs.ext4": "e2fsprogs" };
 
@@ -51,9 +54,9 @@ if (Number(process.versions.node.split(".")[0]) < 20) fail(`Node.js ${process.ve
 if (process.getuid?.() !== 0) fail("Longshore makes namespaces, mounts and cgroups. Run this as root.");
 
 npmPackages(".", "the npm packages named in package-lock.json");
-// Only the tests drive it; the demo does without.
-if (process.argv.includes("--tests")) npmPackages("tests/wrangler-latest", "the newest wrangler, with a Node.js that it accepts");
 debianPackages();
+// Only the tests drive it; the demo does without. After Debian's packages: npm runs that Node.js.
+if (process.argv.includes("--tests")) npmPackages("tests/wrangler-latest", "the newest wrangler, with a Node.js that it accepts");
 if (process.argv.includes("--tests") && !onPath("docker")) dockerCommand();
 
 /** Docker's command alone, out of its package and beside our own modules: installing the package would start a daemon. */
@@ -68,7 +71,7 @@ function dockerCommand() {
     const name = spawnSync("apt-cache", ["show", "docker-cli"]).status === 0 ? "docker-cli" : "docker.io";
     run("apt-get", ["update", "-qq"]);
     // As root: apt's own user may not be let in here.
-    run("apt-get", ["download", "-qq", "-o", "APT::Sandbox::User=root", name], process.env, download);
+    run("apt-get", ["download", "-qq", "-o", "APT::Sandbox::User=root", name], { cwd: download });
     const [file] = readdirSync(download);
     // The daemon in the same package is three times its size.
     run("sh", ["-c", 'dpkg --fsys-tarfile "$1" | tar -x -C "$2" ./usr/bin/docker', "sh", join(download, file ?? ""), directory]);
@@ -94,13 +97,23 @@ function debianPackages() {
   })
     .filter(([program]) => !onPath(program))
     .map(([, name]) => name);
+  if (process.argv.includes("--tests")) missing.push(...missingLibraries(TEST_LIBRARIES));
   // The shim inside each container must not need the image's libraries, so it has to be the static one.
   if (!isStaticBusybox()) missing.push("busybox-static");
   if (missing.length === 0) return;
   console.log(`Installing the Debian packages ${missing.join(" ")} …`);
-  const environment = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-  run("apt-get", ["update", "-qq"], environment);
-  run("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...missing], environment);
+  run("apt-get", ["update", "-qq"]);
+  // Its hundred lines for each package are shown only if it fails.
+  run("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...missing], {
+    env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
+    quiet: true,
+  });
+}
+
+/** The packages of those libraries that the dynamic loader does not find. */
+function missingLibraries(libraries) {
+  const { stdout } = spawnSync("ldconfig", ["-p"], { encoding: "utf8", env: { PATH: "/usr/sbin:/sbin" } });
+  return Object.entries(libraries).flatMap(([library, name]) => (String(stdout).includes(library) ? [] : [name]));
 }
 
 /** A static program has no dynamic loader to name. */
@@ -123,9 +136,12 @@ function onPath(program) {
     });
 }
 
-function run(command, args, env = process.env, cwd = process.cwd()) {
-  const { status } = spawnSync(command, args, { stdio: ["ignore", "inherit", "inherit"], env, cwd });
-  if (status !== 0) fail(`"${command} ${args.join(" ")}" failed. Its output is above.`);
+function run(command, args, { env = process.env, cwd = process.cwd(), quiet = false } = {}) {
+  const shown = quiet ? "pipe" : "inherit";
+  const { status, stdout, stderr, error } = spawnSync(command, args, { stdio: ["ignore", shown, shown], env, cwd, maxBuffer: 2 ** 26 });
+  if (status === 0) return;
+  if (quiet) process.stderr.write(`${stdout ?? ""}${stderr ?? ""}`);
+  fail(`"${command} ${args.join(" ")}" failed${error === undefined ? ". Its output is above." : `: ${error.message}.`}`);
 }
 
 function fail(message) {

@@ -1,4 +1,13 @@
 #!/usr/bin/env node
-import { main } from "../dist/main.js";
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 
-process.exitCode = await main(process.argv.slice(2));
+const checkout = join(dirname(fileURLToPath(import.meta.url)), "../../..");
+const main = join(checkout, "packages/cli/dist/main.js");
+// A fresh clone, in which nobody has run anything yet.
+if (!existsSync(main) || !existsSync(join(checkout, "node_modules"))) {
+  console.error(`Longshore is not built yet. Run "npm run setup && npm run build" in ${checkout}.`);
+  process.exit(1);
+}
+process.exitCode = await (await import(main)).main(process.argv.slice(2));

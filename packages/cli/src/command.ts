@@ -17,6 +17,8 @@ export interface Command {
   readonly summary: string;
   /** The whole help, examples included. */
   readonly help: string;
+  /** How many words it takes beside options; none unless said. */
+  readonly words?: number;
   readonly options: NonNullable<ParseArgsConfig["options"]>;
   /** Its words are another program's: unless they ask for help, it gets all of them as they are. */
   readonly passesOn?: true;

@@ -4,6 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { main } from "./main.js";
+import { nearest } from "./nearest.js";
+
+const WRANGLER_VERBS = (
+  "docs complete setup deploy delete deployments rollback secret secrets-store types versions init d1 r2 kv queues tail triggers dev pages login logout " +
+  "whoami auth ai vectorize hyperdrive cert mtls-certificate containers dispatch-namespace workflows pipelines pubsub check build vpc email"
+).split(" ");
 
 /** Runs a command line in this process; returns what it printed where. */
 async function longshore(...argv: string[]) {
@@ -45,7 +51,40 @@ test("what is not understood is said in a line, without a stack trace", async ()
   }
   const image = await longshore("image", "seed", "windows");
   assert.match(image.err, /longshore image seed <busybox\|node/);
-  for (const { err } of [unknown, setting, image]) assert.doesNotMatch(err, /^\s+at /m);
+  const elsewhere = await longshore("up", "--listen", "192.0.2.1", "--data", "/nonexistent/longshore");
+  assert.equal(elsewhere.code, 2);
+  assert.match(elsewhere.err, /cannot listen on the address 192\.0\.2\.1.*127\.0\.0\.1/);
+  const missing = await longshore("logs", "hello", "--since", "--json");
+  assert.match(missing.err, /--since needs a value/);
+  const stray = await longshore("up", "hello");
+  assert.match(stray.err, /does not take the word "hello"/);
+  for (const { code, err } of [unknown, setting, image, elsewhere, missing, stray]) {
+    assert.equal(code, 2);
+    assert.doesNotMatch(err, /^\s+at /m);
+  }
+});
+
+test("a verb or option with a letter wrong is asked back; what is wrangler's goes to wrangler", async () => {
+  for (const [typed, meant] of [
+    ["stauts", "status"],
+    ["log", "logs"],
+    ["backpu", "backup"],
+    ["roolout", "rollout"],
+  ] as const) {
+    const { code, err } = await longshore(typed, "--json");
+    assert.equal(code, 2);
+    assert.match(err, new RegExp(`no command "${typed}". Did you mean "longshore ${meant} --json"`));
+  }
+  assert.match((await longshore("up", "--edge-prot", "80")).err, /no option --edge-prot\. Did you mean --edge-port\?/);
+  const verbs = await longshore("help");
+  const own = [...verbs.out.matchAll(/^ {2}([a-z]+) {2,}/gm)].map((match) => match[1] ?? "");
+  for (const verb of WRANGLER_VERBS) assert.ok(own.includes(verb) || nearest(verb, own) === undefined, verb);
+});
+
+test("the version is that of the package", async () => {
+  const { code, out } = await longshore("--version");
+  assert.equal(code, 0);
+  assert.match(out, /^longshore \d+\.\d+\.\d+$/);
 });
 
 test("status, down and deploy say how to start what does not run", async () => {
@@ -84,7 +123,7 @@ test("doctor says what a configuration's certificates lack", async () => {
     );
     const lone = await longshore("up", "--tls-cert", "a.crt");
     assert.equal(lone.code, 2);
-    assert.match(lone.err, /a certificate and its key are named together[\s\S]*tlsKey/);
+    assert.match(lone.err, /tlsKey: a certificate and its key are named together/);
     for (const [flag, value, name] of [
       ["--rate-limits", "a.example=fast", /rateLimits/],
       ["--acme", "http://ca.example/dir", /acme/],

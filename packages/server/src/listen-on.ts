@@ -1,5 +1,25 @@
-import type { AddressInfo, Server } from "node:net";
+import { type AddressInfo, createServer, type Server } from "node:net";
+import { networkInterfaces } from "node:os";
 import { isErrno, LongshoreError } from "@longshore/contract";
+
+/** Errors: `INVALID_INPUT` when this machine cannot listen on the address at all, naming those that it has. */
+export async function requireAddress(host: string): Promise<void> {
+  const probe = createServer();
+  try {
+    await new Promise<void>((resolve, reject) => {
+      probe.once("error", reject);
+      probe.listen(0, host, resolve);
+    });
+  } catch (cause) {
+    const own = Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map(({ address }) => address));
+    throw new LongshoreError("INVALID_INPUT", `This machine cannot listen on the address ${host}.`, {
+      cause,
+      hint: `Name one of its own with --listen (${own.join(", ")}), or 0.0.0.0 for all.`,
+    });
+  } finally {
+    probe.close();
+  }
+}
 
 /** Listens; returns the port. Errors: `CONFLICT` when it is taken, `FORBIDDEN` when it needs a permission. `flag` is how to choose another. */
 export async function listenOn(server: Server, host: string, port: number, what: string, flag: string): Promise<number> {

@@ -25,8 +25,8 @@ const port = z.number().int().min(0).max(65_535);
 /** Everything that an operator can set. Flags win over the configuration file, which wins over these defaults. */
 const schema = z.strictObject({
   ...edgeSettings,
-  /** Where all state lives. */
-  data: z.string().default("/var/lib/longshore"),
+  /** Where all state lives; by default as {@link dataDirectory} says. */
+  data: z.string(),
   /** Address that the edge, the API and the registry listen on. */
   listen: z.string().default("127.0.0.1"),
   /** Ports; 0 takes any free one. */
@@ -103,14 +103,18 @@ const PATHS = ["data", "tlsCert", "tlsKey", "tlsCertificates", "acmeCa"] as cons
  */
 export function readSettings(flags: Readonly<Record<string, unknown>>, configFile?: string): Settings {
   const fromFile = configFile === undefined ? {} : readConfigFile(configFile);
-  const parsed = checkedSchema.safeParse({ ...fromFile, ...flags });
+  const parsed = checkedSchema.safeParse({ data: dataDirectory(undefined), ...fromFile, ...flags });
   if (!parsed.success) {
-    throw new LongshoreError("INVALID_INPUT", `A setting is not valid. ${z.prettifyError(parsed.error)}`, {
+    throw new LongshoreError("INVALID_INPUT", `A setting is not valid. ${parsed.error.issues.map(problem).join(" ")}`, {
       cause: parsed.error,
       hint: 'See "longshore up --help" for all settings.',
     });
   }
   return { ...parsed.data, ...absolute(parsed.data) };
+}
+
+function problem({ path, message }: z.core.$ZodIssue): string {
+  return `${path.length === 0 ? "" : `${z.core.toDotPath(path)}: `}${message}.`;
 }
 
 export function accountLimits({ accountVcpu, accountMemoryGib, accountDiskGb }: Settings): AccountLimits {

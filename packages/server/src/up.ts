@@ -19,6 +19,7 @@ import { CertificateFiles } from "./certificate-files.js";
 import { certificateFile, installationIdentity } from "./installation/identity.js";
 import { lockDataDirectory } from "./installation/lock.js";
 import { type Presence, removePresence, writePresence } from "./installation/presence.js";
+import { requireAddress } from "./listen-on.js";
 import { type Credentials, requireReachable, unprivileged } from "./process/credentials.js";
 import type { Start } from "./process/messages.js";
 import { Supervised } from "./process/supervised.js";
@@ -33,7 +34,7 @@ export interface Installation {
 
 /**
  * Starts Longshore in this process's care: the engine (root), then the server (unprivileged). Either is restarted when it ends.
- * Errors: `FORBIDDEN` unless root, and when the server cannot get to the data directory; `CONFLICT` when the data directory or a port is in use; `UNAVAILABLE` when something is not installed.
+ * Errors: `INVALID_INPUT` for an address that is not this machine's; `FORBIDDEN` unless root, and when the server cannot get to the data directory; `CONFLICT` when the data directory or a port is in use; `UNAVAILABLE` when something is not installed.
  */
 export async function up(settings: Settings, notify: (message: string) => void): Promise<Installation> {
   if (process.getuid?.() !== 0) {
@@ -41,6 +42,7 @@ export async function up(settings: Settings, notify: (message: string) => void):
       hint: 'Start it as root ("sudo longshore up").',
     });
   }
+  await requireAddress(settings.listen);
   const run = runDirectory(settings.data);
   mkdirSync(settings.data, { recursive: true });
   const credentials = unprivileged(settings.uid, notify);

@@ -18,6 +18,7 @@ Not in it: running containers and their disks, snapshots of them, logs, and the 
 Examples:
   longshore backup /backups/monday.tar.zst --passphrase-file /root/backup-passphrase
   longshore backup /mnt/backup-disk/today/`,
+  words: 1,
   options: { data: { type: "string" }, json: { type: "boolean" }, "passphrase-file": { type: "string" } },
   async run(values, [target, ...more], output) {
     if (target === undefined || more.length > 0)

@@ -18,6 +18,7 @@ set by a Worker's configuration ("routes"), and end with the Worker.
 
 Example:
   longshore domains remove shop.example.com`,
+  words: 2,
   options: { data: { type: "string" }, json: { type: "boolean" } },
   async run(values, [action, host, ...others], output) {
     if ((action !== undefined && action !== "remove") || (action === "remove" && host === undefined) || others.length > 0) {

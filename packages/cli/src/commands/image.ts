@@ -16,6 +16,7 @@ ${Object.entries(SEED_REFERENCES)
 
 Example:
   longshore image seed node`,
+  words: 2,
   options: { data: { type: "string" }, json: { type: "boolean" } },
   async run(values, [action, name], output) {
     if (action !== "seed" || name === undefined || !Object.hasOwn(SEED_REFERENCES, name)) {

@@ -24,6 +24,7 @@ by its Worker, or by its container application's name or id. Without --tail: the
 Examples:
   longshore logs hello --follow
   longshore logs hello --since 15m --json`,
+  words: 1,
   options: {
     data: { type: "string" },
     json: { type: "boolean" },

@@ -42,6 +42,7 @@ Examples:
   longshore registry add ghcr.io --username me --password-file ./token
   longshore registry add docker.io --mirror registry.example:5000
   longshore registry list`,
+  words: 2,
   options: {
     data: { type: "string" },
     json: { type: "boolean" },

@@ -16,6 +16,7 @@ account, tokens, applications, data and images. A data directory that has conten
 
 Example:
   longshore restore /backups/monday.tar.zst --data /srv/longshore && longshore up --data /srv/longshore`,
+  words: 1,
   options: { data: { type: "string" }, json: { type: "boolean" }, "passphrase-file": { type: "string" } },
   async run(values, [source, ...more], output) {
     if (source === undefined || more.length > 0)

@@ -30,6 +30,7 @@ containers list" names it, or by its id; without an id the rollout is the newest
 Examples:
   longshore rollout status hello-mycontainer --watch
   longshore rollout revert hello-mycontainer`,
+  words: 3,
   options: { data: { type: "string" }, json: { type: "boolean" }, watch: { type: "boolean" } },
   async run(values, [action = "", application, id, ...more], output) {
     if (!["list", "status", "next", "previous", "revert"].includes(action) || more.length > 0 || (action === "list" && id !== undefined)) {

@@ -38,6 +38,7 @@ Examples:
   longshore token create --name ci --scopes deploy --expires 90d
   CLOUDFLARE_API_TOKEN=$(longshore token create --name logs --scopes tail:read,workers:read) npx longshore tail hello
   longshore token revoke ci`,
+  words: 2,
   options: {
     data: { type: "string" },
     json: { type: "boolean" },

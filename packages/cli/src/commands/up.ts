@@ -71,7 +71,7 @@ export const upCommand: Command = {
 
 Starts the container engine, the registry, the API that wrangler talks to, and the edge that serves applications. Ctrl-C ends everything.
 
-  --data <dir>             all state (default /var/lib/longshore)
+  --data <dir>             all state (default $LONGSHORE_DATA, else /var/lib/longshore), as for all commands
   --config <file>          JSON with the same names as these options, in camel case; and "registries", see docs/images.md
   --listen <address>       default 127.0.0.1
   --edge-port <port>       applications (default 8080; 0 = any free port, also for the next two)

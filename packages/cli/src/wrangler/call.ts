@@ -27,11 +27,17 @@ export async function callWrangler(argv: readonly string[], environment: NodeJS.
   }
 }
 
-/** Takes `--data <dir>`, which is ours, out of a command line that is otherwise wrangler's. */
+/** Takes `--data <dir>`, which is ours, out of a command line that is otherwise wrangler's. Errors: `INVALID_INPUT` when the directory is missing. */
 export function takeData(argv: readonly string[]): { data: string | undefined; rest: string[] } {
+  const joined = argv.find((word) => word.startsWith("--data="));
+  if (joined !== undefined) return { data: joined.slice("--data=".length), rest: argv.filter((word) => word !== joined) };
   const position = argv.indexOf("--data");
   if (position < 0) return { data: undefined, rest: [...argv] };
-  return { data: argv[position + 1], rest: argv.filter((_, index) => index !== position && index !== position + 1) };
+  const value = argv[position + 1];
+  if (value === undefined || value.startsWith("-")) {
+    throw new LongshoreError("INVALID_INPUT", "--data needs a value: the installation's data directory.");
+  }
+  return { data: value, rest: argv.filter((_, index) => index !== position && index !== position + 1) };
 }
 
 /** The wrangler that an application in this directory would use. */
