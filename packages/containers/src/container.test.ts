@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { gunzipSync } from "node:zlib";
 import { request } from "undici";
+import { lateAt } from "./readiness.js";
 import { eventually, IMAGES, type Stage, stage } from "./testing/stage.js";
 
 interface Hello {
@@ -74,11 +75,33 @@ test("a container that exits at once: the answer says with which code, and what 
 
 test("a container that listens on no port: the answer names the port and shows the output", async () => {
   const started = Date.now();
-  const { error } = await on.call("DEAF/one", "startAndWaitForPorts", 8080, { instanceGetTimeoutMS: 2000, portReadyTimeoutMS: 2000 });
+  const { error } = await on.call("DEAF/one", "startAndWaitForPorts", 8080, { instanceGetTimeoutMS: 600_000, portReadyTimeoutMS: 2000 });
   assert.equal(error?.code, "PORT_NOT_LISTENING");
   assert.match(String(error?.message), /8080(.|\n)*listening on nothing/);
-  assert.ok(Date.now() - started < 12_000);
+  // The time for getting an instance is not waited for where there is one.
+  assert.ok(Date.now() - started < 120_000);
   assert.equal(await status("DEAF/one"), "running");
+});
+
+test("a port that never opens, of a container that has been up for long: told at once; a slow one is waited for all the same", async () => {
+  await using aged = await stage({ holdMs: 0, agedMs: 3_600_000 });
+  assert.equal((await aged.fetch("/PLAIN/up/")).status, 200);
+  for (const init of [{}, { method: "POST", body: "x" }]) {
+    const started = Date.now();
+    const response = await aged.fetch("/PLAIN/up/?port=9999", init);
+    assert.deepEqual([response.status, response.headers.get("x-container-error")], [504, "PORT_NOT_LISTENING"]);
+    // As long as a port may take to open.
+    assert.ok(Date.now() - started < 20_000);
+    assert.equal((await aged.fetch("/SLOW/up/", init)).status, 200);
+  }
+});
+
+test("a port has its time from the start of the program, however long the start took, and never more than all is given", () => {
+  const limits = { deadline: 28_000, portMs: 20_000, since: 0 };
+  assert.equal(lateAt(limits, 5_000), 25_000);
+  assert.equal(lateAt(limits, 15_000), 28_000);
+  assert.equal(lateAt(limits, undefined), 28_000);
+  assert.equal(lateAt({ ...limits, deadline: 128_000, since: 100_000 }, -3_600_000), 120_000);
 });
 
 test("the engine's refusal reaches the client with its code, and the next request tries anew", async () => {

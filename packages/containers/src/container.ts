@@ -118,7 +118,7 @@ export class Container<Env = Cloudflare.Env> extends RoutedContainer<Env> {
 
   /** Starts the container if it does not run, without waiting for a port. Resolves when the process runs and `onStart` has. */
   async start(startOptions?: ContainerStartConfigOptions, waitOptions?: Partial<WaitOptions>): Promise<void> {
-    await this.#inUse(() => startOnly(this.#lifecycle, startOptions ?? {}, waitOptions ?? {}, this.defaultPort ?? this.requiredPorts?.[0]));
+    await this.#inUse(() => startOnly(this.#lifecycle, startOptions ?? {}, waitOptions ?? {}));
   }
 
   /** Starts the container if it does not run, and resolves when its ports answer and `onStart` has run. */

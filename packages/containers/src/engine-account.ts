@@ -3,7 +3,7 @@ import type { Run } from "./run.js";
 import type { LastStop, StopCause } from "./types.js";
 import { withDeadline } from "./wait.js";
 
-/** Where the engine is asked about a container that has ended: it answers for any port. */
+/** Where the engine is asked about a container: nothing listens here, and it answers at once. */
 const ANY_PORT = 33;
 const ANSWER_MS = 1000;
 
@@ -18,8 +18,19 @@ const CAUSE_OF: Readonly<Record<string, StopCause>> = {
 
 /** The engine's account of how `run` ended; `undefined` if it has none any more. Asked for once. */
 export function engineAccount(run: Run): Promise<EngineFault | undefined> {
-  run.account ??= ask(run);
+  run.account ??= engineSays(run);
   return run.account;
+}
+
+/** What the engine says of `run` now; `undefined` if it says nothing. */
+export async function engineSays(run: Run): Promise<EngineFault | undefined> {
+  try {
+    await withDeadline(ANSWER_MS, undefined, (signal) => run.port(ANY_PORT).fetch("http://container/", { signal, redirect: "manual" }));
+    return undefined;
+  } catch (error) {
+    run.forget(ANY_PORT);
+    return engineFault(error);
+  }
 }
 
 /** How `run` stopped, as far as the object knows by itself. */
@@ -33,14 +44,4 @@ export function explained(stop: LastStop, told: StopCause | undefined, fault: En
   const { reason = "", lastLines, message } = fault;
   const cause = told ?? (stop.cause === "not_started" ? "not_started" : (CAUSE_OF[reason] ?? (reason === "" ? stop.cause : "platform")));
   return { ...stop, cause, message, ...(lastLines && { lastLines }) };
-}
-
-async function ask(run: Run): Promise<EngineFault | undefined> {
-  try {
-    await withDeadline(ANSWER_MS, undefined, (signal) => run.port(ANY_PORT).fetch("http://container/", { signal, redirect: "manual" }));
-    return undefined;
-  } catch (error) {
-    run.forget(ANY_PORT);
-    return engineFault(error);
-  }
 }

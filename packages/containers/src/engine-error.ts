@@ -17,6 +17,9 @@ export interface EngineFault {
   readonly reason?: string;
   /** The last lines that the process wrote, oldest first. */
   readonly lastLines?: readonly string[];
+  /** Of a port that is not open: how long the program has been running, in milliseconds, and on which ports it does listen. */
+  readonly runningMs?: number;
+  readonly listening?: readonly number[];
 }
 
 /** The codes that mean something of their own here; an image that is not there has a general code in the engine. Any other failed the start. */

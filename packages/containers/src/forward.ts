@@ -9,7 +9,10 @@ import {
   DEFAULT_INSTANCE_TIMEOUT_MS,
   DEFAULT_PORT_TIMEOUT_MS,
   DEFAULT_WAIT_INTERVAL_MS,
+  lateAt,
   notListening,
+  startedAt,
+  type WaitLimits,
   waitUntilReady,
 } from "./readiness.js";
 import type { Run } from "./run.js";
@@ -97,7 +100,7 @@ export class Forwarder {
         return run;
       }
       try {
-        const limits = { deadline, intervalMs: DEFAULT_WAIT_INTERVAL_MS, signal: request.signal };
+        const limits = { ...portLimits(run, port, deadline), signal: request.signal };
         await waitUntilReady(this.lifecycle, run, port, this.settings.pingEndpoint(), limits);
         await this.#started(run);
         return run;
@@ -152,9 +155,9 @@ export class Forwarder {
       );
     }
     if (deadline === undefined) return false;
-    // The engine only says so of a process that runs, and has waited for the port itself: the time to get an instance is not needed any more.
-    const last = diagnosis.fault === undefined ? deadline : deadline - DEFAULT_INSTANCE_TIMEOUT_MS;
-    if (Date.now() >= last) return this.#fail(run, notListening(port, diagnosis.fault, error));
+    if (Date.now() >= lateAt(portLimits(run, port, deadline), startedAt(diagnosis.fault))) {
+      return this.#fail(run, notListening(port, diagnosis.fault, error));
+    }
     await sleep(DEFAULT_WAIT_INTERVAL_MS);
     return false;
   }
@@ -163,6 +166,13 @@ export class Forwarder {
     await this.lifecycle.report(run, error);
     throw error;
   }
+}
+
+/** How long a request waits for a port. Where others answer and this one never has, it had its time since the program began to run. */
+function portLimits(run: Run, port: number, deadline: number): WaitLimits {
+  const isUp = !run.adopted && run.readyPorts.size > 0 && !run.readyPorts.has(port);
+  const since = isUp ? 0 : deadline - DEFAULT_INSTANCE_TIMEOUT_MS - DEFAULT_PORT_TIMEOUT_MS;
+  return { deadline, portMs: DEFAULT_PORT_TIMEOUT_MS, since, intervalMs: DEFAULT_WAIT_INTERVAL_MS };
 }
 
 function startFailure(what: string, error: unknown): ContainerError {

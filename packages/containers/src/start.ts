@@ -1,14 +1,11 @@
 import { ContainerError } from "./container-error.js";
-import { engineFault } from "./engine-error.js";
+import { engineSays } from "./engine-account.js";
 import { exitError } from "./exit-error.js";
 import type { Lifecycle } from "./lifecycle.js";
 import { DEFAULT_INSTANCE_TIMEOUT_MS, DEFAULT_PORT_TIMEOUT_MS, DEFAULT_WAIT_INTERVAL_MS, waitUntilReady } from "./readiness.js";
 import type { Run } from "./run.js";
 import type { CancellationOptions, ContainerStartConfigOptions, WaitOptions } from "./types.js";
 import { withDeadline, within } from "./wait.js";
-
-/** Where the engine is asked for the reason of a failed start if the class names no port: it answers for any. */
-const ANY_PORT = 33;
 
 /** Starts the container if needed and waits until all `ports` answer, then calls `onStart`. Failures go to `onError` and are thrown. */
 export async function startAndWait(
@@ -18,11 +15,14 @@ export async function startAndWait(
   options: CancellationOptions,
   start: ContainerStartConfigOptions,
 ): Promise<void> {
-  if (ports.length === 0) return startOnly(lifecycle, start, options.abort === undefined ? {} : { signal: options.abort }, undefined);
+  if (ports.length === 0) return startOnly(lifecycle, start, options.abort === undefined ? {} : { signal: options.abort });
   options.abort?.throwIfAborted();
-  const budget = (options.instanceGetTimeoutMS ?? DEFAULT_INSTANCE_TIMEOUT_MS) + (options.portReadyTimeoutMS ?? DEFAULT_PORT_TIMEOUT_MS);
+  const portMs = options.portReadyTimeoutMS ?? DEFAULT_PORT_TIMEOUT_MS;
+  const since = Date.now();
   const limits = {
-    deadline: Date.now() + budget,
+    deadline: since + (options.instanceGetTimeoutMS ?? DEFAULT_INSTANCE_TIMEOUT_MS) + portMs,
+    portMs,
+    since,
     intervalMs: options.waitInterval ?? DEFAULT_WAIT_INTERVAL_MS,
     signal: options.abort,
   };
@@ -37,16 +37,11 @@ export async function startAndWait(
 }
 
 /** Starts the container if needed, makes sure that its process ran, then calls `onStart`. */
-export async function startOnly(
-  lifecycle: Lifecycle,
-  start: ContainerStartConfigOptions,
-  options: Partial<WaitOptions>,
-  port: number | undefined,
-): Promise<void> {
+export async function startOnly(lifecycle: Lifecycle, start: ContainerStartConfigOptions, options: Partial<WaitOptions>): Promise<void> {
   options.signal?.throwIfAborted();
   const run = await lifecycle.acquire(start);
   try {
-    await assertRan(lifecycle, run, options.portToCheck ?? port ?? ANY_PORT, options.signal);
+    await assertRan(lifecycle, run, options.signal);
     await lifecycle.started(run);
   } catch (error) {
     await lifecycle.report(run, error);
@@ -61,7 +56,9 @@ export async function waitOnPort(lifecycle: Lifecycle, pingEndpoint: string, opt
     throw new ContainerError("NOT_RUNNING", `There is no wait for port ${options.portToCheck}: the container does not run.`);
   const intervalMs = options.waitInterval ?? DEFAULT_WAIT_INTERVAL_MS;
   const retries = options.retries ?? Math.ceil(DEFAULT_PORT_TIMEOUT_MS / intervalMs);
-  const limits = { deadline: Date.now() + retries * intervalMs, intervalMs, signal: options.signal };
+  const since = Date.now();
+  const portMs = retries * intervalMs;
+  const limits = { deadline: since + portMs, portMs, since, intervalMs, signal: options.signal };
   try {
     return await waitUntilReady(lifecycle, run, options.portToCheck, pingEndpoint, limits);
   } catch (error) {
@@ -71,20 +68,11 @@ export async function waitOnPort(lifecycle: Lifecycle, pingEndpoint: string, opt
 }
 
 /** Returns if the process of `run` runs, or ran and has ended by itself; throws the engine's reason if it never did. */
-async function assertRan(lifecycle: Lifecycle, run: Run, port: number, signal: AbortSignal | undefined): Promise<void> {
+async function assertRan(lifecycle: Lifecycle, run: Run, signal: AbortSignal | undefined): Promise<void> {
   if (run.adopted || run.readyPorts.size > 0) return;
   if (await withDeadline(DEFAULT_INSTANCE_TIMEOUT_MS, signal, () => lifecycle.isUp())) return;
   const exit = run.exit ?? (await within(DEFAULT_INSTANCE_TIMEOUT_MS, run.over));
   if (exit === undefined || exit.started) return;
-  throw (await reason(run, port)) ?? exitError(exit);
-}
-
-async function reason(run: Run, port: number): Promise<ContainerError | undefined> {
-  try {
-    await withDeadline(1000, undefined, (signal) => run.port(port).fetch("http://container/", { signal, redirect: "manual" }));
-    return undefined;
-  } catch (error) {
-    const fault = engineFault(error);
-    return fault === undefined ? undefined : ContainerError.from(fault, error);
-  }
+  const fault = await engineSays(run);
+  throw fault === undefined ? exitError(exit) : ContainerError.from(fault, undefined);
 }

@@ -24,7 +24,7 @@ export async function exec(
   try {
     const { run } = lifecycle;
     if (run === undefined || run.signalledAt !== undefined) {
-      await startOnly(lifecycle, {}, options?.signal === undefined ? {} : { signal: options.signal }, undefined);
+      await startOnly(lifecycle, {}, options?.signal === undefined ? {} : { signal: options.signal });
     }
     const process = await container.exec(command, options);
     process.exitCode.then(done, done);

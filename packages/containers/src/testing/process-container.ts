@@ -24,6 +24,8 @@ export class ProcessContainer {
   /** Set when it was sent a signal that asks for its end. */
   toldToEnd = false;
   exitCode: number | undefined;
+  /** Unix time in milliseconds; 0 before its start. */
+  startedAt = 0;
   #child: ChildProcess | undefined;
   #hostPorts = new Map<number, number>();
   #resolveExited: (code: number) => void = () => undefined;
@@ -59,6 +61,7 @@ export class ProcessContainer {
       env[`PORT_${port}`] = String(free);
     }
     const [program = "", ...args] = this.command;
+    this.startedAt = Date.now();
     const child = spawn(program, args, { env, cwd: this.disk, stdio: ["ignore", "pipe", "pipe"] });
     this.#child = child;
     for (const stream of [child.stdout, child.stderr]) {

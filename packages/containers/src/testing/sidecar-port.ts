@@ -14,9 +14,13 @@ export interface SidecarOptions {
   readonly hold: boolean;
   /** How long a held CONNECT waits for the port, in milliseconds. */
   readonly holdMs?: number;
+  /** How much longer than they have containers seem to have run, in milliseconds. */
+  readonly agedMs?: number;
 }
 
 const RETRY_MS = 5;
+/** Nothing listens here, and nobody waits for it. */
+const PROBE_PORT = 33;
 
 /** What workerd says with `PUT /egress`. */
 export interface EgressSettings {
@@ -101,9 +105,11 @@ export class SidecarPort {
       const reason = outOfMemory ? "oom" : container.toldToEnd ? "signal" : "exit";
       return { status: "502 Bad Gateway", body: { code: "CONTAINER_EXITED", message, exitCode, reason, lastLines } };
     }
-    if (!late) return undefined;
+    if (!late && port !== PROBE_PORT) return undefined;
     const message = `Container is not listening to port ${port}: the container is not listening on any port.`;
-    return { status: "504 Gateway Timeout", body: { code: "PORT_NOT_LISTENING", message, lastLines: container.lastLines } };
+    const runningMs = Date.now() - container.startedAt + (this.options.agedMs ?? 0);
+    const facts = { lastLines: container.lastLines, runningMs, listening: [] };
+    return { status: "504 Gateway Timeout", body: { code: "PORT_NOT_LISTENING", message, ...facts } };
   }
 }
 

@@ -20,6 +20,9 @@ export interface IngressRefusal {
   readonly exitCode?: number;
   readonly reason?: ExitReason;
   readonly lastLines?: readonly string[];
+  /** Of a port that is not open: how long the program has been running, in milliseconds, and on which ports it does listen. */
+  readonly runningMs?: number;
+  readonly listening?: readonly number[];
 }
 
 /** The container as the door finds it: its current life, and why there is none. */
@@ -35,7 +38,10 @@ export interface IngressTarget {
   lastLines(instance: Instance): Promise<readonly string[]>;
 }
 
-/** A port that has not opened this long after it was asked for will not open. The same as the Container class's own limit (spec 02). */
+/**
+ * So long after its start a program is waited for to open a port, as both Container classes promise (spec 02). After that a connection is refused at once:
+ * the published class asks again and again, each time for five seconds, and would never come to an end.
+ */
 const HOLD_MS = 20_000;
 /** Applications open several ports one after another: once one answers, the others have this long. Later nobody expects a port to open by itself. */
 const SETTLE_MS = 5_000;
@@ -139,13 +145,13 @@ export class Ingress implements AsyncDisposable {
   async #reach(port: number, signal: AbortSignal): Promise<number | IngressRefusal | undefined> {
     const since = Date.now();
     return await this.#line.answer(port, {
-      attempt: () => this.#attempt(port, since),
+      attempt: () => this.#attempt(port),
       pause: () => delay(retryMs(Date.now() - since)),
       signal,
     });
   }
 
-  #attempt(port: number, since: number): number | IngressRefusal | Promise<IngressRefusal> | undefined {
+  #attempt(port: number): number | IngressRefusal | Promise<IngressRefusal> | undefined {
     const failure = this.#target.failure();
     if (failure !== undefined) return { code: failure.code, message: failure.text };
     const instance = this.#target.instance();
@@ -155,7 +161,7 @@ export class Ingress implements AsyncDisposable {
     instance.arrived();
     const descriptor = instance.network?.connectDescriptor(port);
     if (descriptor !== undefined) return descriptor;
-    if (port === PROBE_PORT || Date.now() - since >= HOLD_MS || instance.openPorts.has(port) || instance.readyForMs >= SETTLE_MS)
+    if (port === PROBE_PORT || runningMs(instance) >= HOLD_MS || instance.openPorts.has(port) || instance.readyForMs >= SETTLE_MS)
       return this.#notListening(port, instance);
     return undefined;
   }
@@ -195,7 +201,8 @@ function nobody(): never {
 
 function exitRefusal(port: number, { code, reason, lastLines, memory }: ExitRecord): IngressRefusal {
   const why = reason === "oom" && memory !== undefined ? ` because it ran ${shortageText(memory)}` : "";
-  const message = `The container exited with code ${code}${why}; it serves port ${port} no more.`;
+  const serves = port === PROBE_PORT ? "" : `; it serves port ${port} no more`;
+  const message = `The container exited with code ${code}${why}${serves}.`;
   return { code: "CONTAINER_EXITED", message, exitCode: code, reason, lastLines };
 }
 
@@ -204,7 +211,11 @@ function notListening(port: number, instance: Instance, lastLines: readonly stri
   // Programs match on both phrases: workerd's own for a port that is closed, and the one that the published Container class looks for.
   const offered = ports.length === 0 ? "on any port" : `there, only on ${ports.join(", ")}`;
   const message = `Container is not listening to port ${port}: the container is not listening ${offered}.`;
-  return { code: "PORT_NOT_LISTENING", message, lastLines };
+  return { code: "PORT_NOT_LISTENING", message, lastLines, runningMs: runningMs(instance), listening: ports };
+}
+
+function runningMs({ record: { startedAt } }: Instance): number {
+  return startedAt === undefined ? 0 : Date.now() - Date.parse(startedAt);
 }
 
 /** TCP ports in state LISTEN in a process's network namespace. */
