@@ -61,7 +61,7 @@ async function lives(object: string): Promise<unknown[]> {
 test("no alarm rings while nothing happens: one for the container's sleep at most, none before and none after", async () => {
   const object = "PLAIN/quiet";
   assert.equal((await on.fetch(`/${object}/`)).status, 200);
-  await eventually(async () => (await lives(object)).includes("stop"), 10_000);
+  await eventually(async () => (await lives(object)).includes("stop"));
   const alarms = async () => (await on.events(object)).filter(({ event }) => event === "alarm").length;
   const before = await alarms();
   assert.ok(before <= 1, `${before} alarms`);

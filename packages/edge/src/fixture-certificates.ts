@@ -45,7 +45,8 @@ export async function ask(
 ): Promise<Http2Answer> {
   const stream = session.request(headers, { endStream: body === undefined });
   if (body !== undefined) stream.end(body);
-  const [answer] = (await once(stream, "response")) as [Record<string, string | string[] | undefined>];
+  const ended = once(stream, "close").then(() => Promise.reject(new Error(`The stream has ended without an answer: ${stream.rstCode}.`)));
+  const [answer] = (await Promise.race([once(stream, "response"), ended])) as [Record<string, string | string[] | undefined>];
   const chunks = (await stream.toArray()) as Buffer[];
   const bytes = Buffer.concat(chunks);
   return { headers: answer, status: Number(answer[":status"]), body: bytes, text: bytes.toString() };

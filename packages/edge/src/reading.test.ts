@@ -30,7 +30,7 @@ function digest(seed: number, pieceBytes: number): string {
 }
 
 test("answers that wait half-way do not mix with those that pass them", {
-  timeout: 60_000,
+  timeout: 180_000,
 }, async () => {
   const directory = await mkdtemp(join(tmpdir(), "le-"));
   const socketPath = join(directory, "s");
@@ -73,7 +73,7 @@ async function receive(answer: IncomingMessage): Promise<string> {
   return hash.digest("hex");
 }
 
-test("memory that was given back is read into again; a part that is not the last gives nothing back", { timeout: 20_000 }, async () => {
+test("memory that was given back is read into again; a part that is not the last gives nothing back", { timeout: 180_000 }, async () => {
   const directory = await mkdtemp(join(tmpdir(), "le-"));
   const path = join(directory, "s");
   const peer = createServer();

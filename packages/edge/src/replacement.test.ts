@@ -23,15 +23,12 @@ test("8 clients on kept connections see no failure while the process is replaced
   let running = true;
   const numbers: number[] = [];
   const versions = new Set<string>();
-  let slowestMs = 0;
   const clients = Array.from({ length: 8 }, async (_, index) => {
     const agent = oneConnection();
     for (let turn = 0; running; turn++) {
-      const began = performance.now();
       // Not repeatable and with a body every second time: nothing may depend on retries.
       const post = (turn + index) % 2 === 0;
       const answer = await send(it.port, "app.localhost", "/", { agent, method: post ? "POST" : "GET" }, post ? "body" : undefined);
-      slowestMs = Math.max(slowestMs, performance.now() - began);
       assert.equal(answer.status, 200, answer.text);
       const [version = "", number] = answer.text.split(" ");
       versions.add(version);
@@ -52,7 +49,6 @@ test("8 clients on kept connections see no failure while the process is replaced
   );
   assert.ok(versions.size > 2, `requests ran beside the replacements: ${[...versions]}`);
   assert.match((await send(it.port, "app.localhost")).text, /^v5 /);
-  assert.ok(slowestMs < 5000);
   assert.deepEqual(it.messages, []);
 });
 

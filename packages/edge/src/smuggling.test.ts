@@ -104,7 +104,7 @@ const CASES: readonly (readonly [name: string, bytes: string, status: number, se
 ];
 
 for (const [name, bytes, status, expected] of CASES) {
-  test(`${name}: ${status}`, { timeout: 30_000 }, async () => {
+  test(`${name}: ${status}`, { timeout: 120_000 }, async () => {
     const answer = await raw(it.port, bytes);
     assert.equal(Number(/^HTTP\/1\.1 (\d{3})/.exec(answer)?.[1] ?? 0), status, answer.slice(0, 200));
     const seen = JSON.parse((await send(it.port, "app.localhost", "/seen")).text) as string[];
@@ -115,7 +115,7 @@ for (const [name, bytes, status, expected] of CASES) {
   });
 }
 
-test("an upgrade behind a request that is not answered yet gets nothing", { timeout: 30_000 }, async () => {
+test("an upgrade behind a request that is not answered yet gets nothing", { timeout: 120_000 }, async () => {
   const upgrade = `GET /u HTTP/1.1\r\n${HOST}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
   const answer = await raw(it.port, `GET /a HTTP/1.1\r\n${HOST}\r\n${upgrade}`);
   assert.doesNotMatch(answer, /101/);

@@ -80,7 +80,7 @@ test("a refused upgrade is answered like any request, in full", async () => {
 test("an upgrade waits while the script is held; an open WebSocket gets its time, and is ended with what is under way", async () => {
   const open1 = open();
   await once(open1, "open");
-  const holding = it.edge.hold(["app"], 1_500);
+  const holding = it.edge.hold(["app"], 5_000);
   // Whoever is open delays the hold, and nobody else meanwhile.
   assert.equal((await send(it.port, "app.localhost", "/closes")).status, 200);
   open1.send("still here");

@@ -27,11 +27,12 @@ test("images pushed, mounted and deleted while garbage is collected are whole, w
   try {
     const promised: Promised = new Map();
     let pushes = 0;
-    for (let life = 0; life < LIVES; life++) {
+    // A slow machine gets more lives for the same work.
+    for (let life = 0; life < LIVES || (pushes <= 50 && life < 10 * LIVES); life++) {
       await using registry = await start(root);
       await checkAll(registry.url, promised);
       const clients = Array.from({ length: CLIENTS }, (_, i) => client(registry.url, `${ACCOUNT}/app${i % 3}`, `${i}`, promised));
-      await delay(1_700 + life * 130);
+      await delay(1_700 + (life % LIVES) * 130);
       registry.process.kill("SIGKILL");
       for (const count of await Promise.all(clients)) pushes += count;
     }

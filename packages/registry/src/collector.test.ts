@@ -94,7 +94,7 @@ test("what somebody may go back to stays when its tag has moved, and goes when i
 });
 
 test("a push that takes longer than a grace period keeps what it began with", async () => {
-  await using on = await startRegistry({ gracePeriodMs: 1_500, inUse: async () => ({ deployed: new Set(), remembered: new Set() }) });
+  await using on = await startRegistry({ gracePeriodMs: 3_000, inUse: async () => ({ deployed: new Set(), remembered: new Set() }) });
   await pushBlob(on, APP, Buffer.from("nobody goes on with this"));
   const other = `${ACCOUNT}/other`;
   await pushBlob(on, other, Buffer.from("nor with this"));

@@ -244,7 +244,7 @@ test("a build that is killed leaves no process or mount, and the next one sweeps
   const child = await hangingBuild("31536002");
   child.kill("SIGKILL");
   await once(child, "exit");
-  const deadline = performance.now() + 5000;
+  const deadline = performance.now() + 60_000;
   while (await isRunning("31536002")) {
     assert.ok(performance.now() < deadline, "the RUN process outlived its build");
     await new Promise((resolve) => setTimeout(resolve, 20));

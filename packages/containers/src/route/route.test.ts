@@ -57,7 +57,7 @@ test("one request after the other: one instance; forty at once: twenty; and back
   await eventually(async () => {
     seen.add(await instance());
     return on.engine.running().length === 1;
-  }, 20_000);
+  });
   assert.deepEqual(await (await on.fetch("/most")).json(), { most: 2, instances: 20 });
   // Nobody asks any more: it stays awake for longer than sleepAfter.
   await new Promise((resolve) => setTimeout(resolve, 5000));
@@ -66,7 +66,7 @@ test("one request after the other: one instance; forty at once: twenty; and back
 });
 
 test("a WebSocket keeps its place until it is closed; a client that is gone gives its place back", async () => {
-  const options = { max: 1, concurrency: 1, queueMs: 300 };
+  const options = { max: 1, concurrency: 1, queueMs: 1000 };
   const socket = new WebSocket(`${on.worker.url.replace("http", "ws")}${path("/", options)}`);
   await new Promise((resolve, reject) => socket.once("open", resolve).once("error", reject));
   assert.equal((await on.fetch(path("/", options))).status, 503);

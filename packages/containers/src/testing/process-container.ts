@@ -1,9 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePort } from "@longshore/contract/testing";
 
 const KEPT_LINES = 20;
 
@@ -110,13 +109,4 @@ export class ProcessContainer {
 
 function signalNumber(signal: NodeJS.Signals | null): number {
   return signal === "SIGTERM" ? 15 : signal === "SIGINT" ? 2 : 9;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  return typeof address === "object" && address !== null ? address.port : 0;
 }

@@ -15,7 +15,7 @@ const node = (script: string): readonly string[] => [process.execPath, "-e", scr
 export const IMAGES: Readonly<Record<string, ProgramImage>> = {
   hello: { command: [process.execPath, HELLO], ports: [8080] },
   dies: {
-    command: node(`console.log("reading the configuration"); console.error("no DATABASE_URL"); process.exitCode = 3;`),
+    command: ["/bin/sh", "-c", "echo reading the configuration; echo no DATABASE_URL >&2; exit 3"],
     ports: [8080],
   },
   deaf: { command: node(`console.log("listening on nothing"); setInterval(() => {}, 1000);`), ports: [8080] },
@@ -117,7 +117,7 @@ function writtenBytes(storage: string, id: string): number {
 }
 
 /** Waits until `check` gives something, asking again after each short pause; fails after `ms`. */
-export async function eventually<T>(check: () => T | undefined | false | Promise<T | undefined | false>, ms = 5000): Promise<T> {
+export async function eventually<T>(check: () => T | undefined | false | Promise<T | undefined | false>, ms = 60_000): Promise<T> {
   const deadline = Date.now() + ms;
   for (;;) {
     const value = await check();

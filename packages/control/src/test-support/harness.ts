@@ -46,6 +46,8 @@ export class Harness implements AsyncDisposable {
   readonly logged: string[] = [];
   /** How long rollouts watch new instances. */
   readonly watchMs = 300;
+  /** How much later than it is it seems to be, in milliseconds. */
+  aheadMs = 0;
   readonly directory: string;
   #objects: R2Storage | undefined;
   /** The applications as they were when no rollout moved. */
@@ -147,6 +149,7 @@ export class Harness implements AsyncDisposable {
         `${message} ${facts === undefined ? "" : JSON.stringify(facts, (_key, value) => (value instanceof Error ? value.stack : value))}`,
       );
     };
+    const clock = () => Date.now() + this.aheadMs;
     this.#objects?.[Symbol.dispose]();
     this.#objects = new R2Storage({ bucket, log: { error: log } });
     return {
@@ -156,7 +159,8 @@ export class Harness implements AsyncDisposable {
       subdomain: "harbour",
       registryHost: REGISTRY,
       secretsKey: this.secretsKey,
-      tokens: new ApiTokens({ bucket, accountId: ACCOUNT, secretsKey: this.secretsKey, ownerToken: TOKEN }),
+      tokens: new ApiTokens({ bucket, accountId: ACCOUNT, secretsKey: this.secretsKey, ownerToken: TOKEN, clock }),
+      clock,
       mintRegistryPassword: async (grant) => `password for ${grant.permissions.join("+")} for ${grant.expirationMinutes} minutes`,
       images: this.registry,
       engine: this.engine,

@@ -1,11 +1,12 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { freePort } from "@longshore/contract/testing";
 import type { CertificatePair } from "../certificates.js";
+
+export { freePort };
 
 /** A certificate authority that asks the hosts' web servers: Debian's pebble, with a resolver that finds every host on this machine. */
 export interface Pebble extends Disposable {
@@ -71,17 +72,7 @@ export function selfSigned(...hosts: string[]): CertificatePair {
   }
 }
 
-/** A port that nobody has just now. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, "close");
-  return port;
-}
-
-const START_MS = 20_000;
+const START_MS = 60_000;
 
 /** Resolves when the program says that it listens. */
 async function start(program: string, args: string[], env: Record<string, string> = {}): Promise<ChildProcess> {

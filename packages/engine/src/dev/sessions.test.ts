@@ -8,7 +8,7 @@ import { keeperOf } from "./caller.js";
 
 const name = (n: number) => `workerd-app-Box-${n.toString(16).padStart(64, "0")}`;
 const IMAGE = "cloudflare-dev/box:1";
-const GONE_DEADLINE_MS = 15_000;
+const GONE_DEADLINE_MS = 60_000;
 const LOOK_EVERY_MS = 20;
 
 /** Makes one request, from a process of its own, and prints the status and the body. */
@@ -72,7 +72,7 @@ async function until(what: string, reached: () => boolean): Promise<void> {
   }
 }
 
-test("each wrangler has a session of its own, which ends with it, whatever ended it", { timeout: 60_000 }, async () => {
+test("each wrangler has a session of its own, which ends with it, whatever ended it", { timeout: 120_000 }, async () => {
   await using engine = await devEngine();
   const socket = engine.open.directories.dockerSocket;
   using one = new Keeper(socket);
@@ -95,7 +95,7 @@ test("each wrangler has a session of its own, which ends with it, whatever ended
 });
 
 test("what wrangler looks for it finds: by label, by image, and the interceptor's image, which nobody needs", {
-  timeout: 60_000,
+  timeout: 120_000,
 }, async () => {
   await using engine = await devEngine();
   const socket = engine.open.directories.dockerSocket;

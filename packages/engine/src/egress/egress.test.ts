@@ -90,7 +90,7 @@ test("names: the host's resolvers answer on any address; names of Workers exist;
     const before = Date.now();
     assert.equal((await container.lookup(GATEWAY.ipv4, "example.com").catch(() => ({ code: "SERVFAIL" }))).code, "SERVFAIL");
     assert.deepEqual((await container.lookup(GATEWAY.ipv4, "my.worker")).addresses, [PLACEHOLDER]);
-    assert.ok(Date.now() - before < 4_000);
+    assert.ok(Date.now() - before < 30_000);
   } finally {
     if (online) await internet[Symbol.asyncDispose]();
   }

@@ -40,9 +40,12 @@ const calls = fc.record({
   cut: fc.oneof({ weight: 9, arbitrary: fc.constant(0) }, fc.nat({ max: 20 })),
 });
 
-const ANSWER_MS = 2_000;
+/** Longer is a hang. */
+const ANSWER_MS = 60_000;
 /** Calls that are answered when something happens. */
 const STAYS = /\/(wait|logs|events)/;
+/** So long they are listened to. */
+const LISTEN_MS = 2_000;
 
 async function call(
   socketPath: string,
@@ -52,7 +55,8 @@ async function call(
   return await new Promise<{ status: number; content: string }>((resolve, reject) => {
     const sent = body.slice(0, body.length - cut);
     const headers = { "content-type": "application/json", "content-length": Buffer.byteLength(sent) };
-    const outgoing = request({ socketPath, agent, method, path, headers, signal: AbortSignal.timeout(ANSWER_MS) }, (response) => {
+    const signal = AbortSignal.timeout(STAYS.test(path) ? LISTEN_MS : ANSWER_MS);
+    const outgoing = request({ socketPath, agent, method, path, headers, signal }, (response) => {
       const status = response.statusCode ?? 0;
       text(response).then(
         (content) => resolve({ status, content }),

@@ -36,7 +36,7 @@ async function started(on: SnapshotStage, options: Record<string, unknown> = {})
 }
 
 async function until(check: () => boolean): Promise<void> {
-  const deadline = Date.now() + 30_000;
+  const deadline = Date.now() + 60_000;
   while (!check()) {
     assert.ok(Date.now() < deadline, "it did not happen in time");
     await new Promise((resolve) => setTimeout(resolve, 10));

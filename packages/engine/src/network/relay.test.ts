@@ -8,7 +8,7 @@ import { relay } from "./relay.js";
 
 const MIB = 1024 * 1024;
 const GREETING = "welcome\n";
-const DEADLINE = { timeout: 30_000 };
+const DEADLINE = { timeout: 120_000 };
 
 let network: NetworkNamespace;
 

@@ -10,7 +10,7 @@ import { runScript } from "../testing/run-script.js";
 /** Every attack is tried with a user namespace and without one: the rest of the walls must hold by themselves. */
 function eachWay(name: string, attack: (target: Pick<Fixture, "host" | "image">) => Promise<void>): void {
   for (const own of [true, false]) {
-    test(`${name}; ${own ? "own" : "the host's"} user namespace`, { timeout: 60_000 }, async () => {
+    test(`${name}; ${own ? "own" : "the host's"} user namespace`, { timeout: 120_000 }, async () => {
       await using f = await attackedHost();
       const { ids, grants: _, ...host } = f.host;
       await attack({ host: own && ids !== undefined ? { ...host, ids } : host, image: f.image });

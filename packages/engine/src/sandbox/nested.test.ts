@@ -42,7 +42,7 @@ function innerSpec() {
 const SCRIPT = `export PATH=/bin:/usr/bin:/usr/sbin HOME=/home/app XDG_RUNTIME_DIR=/tmp; cd /home/app/inner; id -u
   rootlesskit sh -c '/.longshore/busybox id -u; runc --root /tmp/runc run inner' 2>&1`;
 
-test("a container that may starts containers without being root", { timeout: 60_000 }, async () => {
+test("a container that may starts containers without being root", { timeout: 120_000 }, async () => {
   await using f = await rootlessFixture();
   const { grants } = f.host;
   assert.ok(grants !== undefined);
@@ -52,7 +52,7 @@ test("a container that may starts containers without being root", { timeout: 60_
   assert.equal(lines.at(-1), "wrote", lines.join("\n"));
 });
 
-test("the host's kernel settings are nobody's in such a container either, and others may not start one", { timeout: 60_000 }, async () => {
+test("the host's kernel settings are nobody's in such a container either, and others may not start one", { timeout: 120_000 }, async () => {
   await using f = await rootlessFixture();
   const { grants } = f.host;
   assert.ok(grants !== undefined);

@@ -40,7 +40,7 @@ test("a directory is saved, and restored elsewhere into several containers that 
 });
 
 test("a directory that lies in another is on top, in whatever order they are named; two at one place are refused", {
-  timeout: 60_000,
+  timeout: 120_000,
 }, async () => {
   await using stage = await snapshotStage();
   const script = "mkdir -p /outer/inner /other; echo outer >/outer/a; echo hidden >/outer/inner/b; echo inner >/other/c";

@@ -13,7 +13,7 @@ const bindings: WorkerBinding[] = [
   { type: "ratelimit", name: "OTHER", namespaceId: "2", limit: 1, period: 60 },
 ];
 
-test("each key of a namespace has its limit", { timeout: 60_000 }, async () => {
+test("each key of a namespace has its limit", { timeout: 120_000 }, async () => {
   await using it = await testHost();
   const target = it.modules.target("app", code, { bindings });
   await it.host.check(target);

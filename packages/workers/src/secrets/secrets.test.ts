@@ -7,7 +7,7 @@ import { createWorkerHost } from "../host.js";
 import { KNOWN_FOR_MS } from "./secrets-config.js";
 
 const STORE = hexId("store");
-const DEADLINE = { timeout: 60_000 };
+const DEADLINE = { timeout: 120_000 };
 const bindings: WorkerBinding[] = [
   { type: "secrets_store_secret", name: "KEY", storeId: STORE, secretName: "API-key_1" },
   { type: "secrets_store_secret", name: "NONE", storeId: STORE, secretName: "none" },
@@ -28,7 +28,7 @@ test("a Worker gets the secrets it is bound to; a change needs no deploy, and wh
   assert.equal(await fetchText(it.host, "app"), "first ü");
   assert.match(await fetchText(it.host, "app", "/none"), /^Secret "none" not found/);
   values.set(`${STORE} API-key_1`, "second");
-  await setTimeout(KNOWN_FOR_MS);
+  await setTimeout(KNOWN_FOR_MS + 100);
   assert.equal(await fetchText(it.host, "app"), "second");
   assert.doesNotMatch(await fetchText(it.host, "app", "/what"), /longshore|secret/i);
 });
@@ -48,7 +48,7 @@ test("while no server runs the value that is known is used; a new process waits 
   const upstream = first.upstream("app");
   assert.equal(await fetchText(first, "app"), "kept");
   await first.detach();
-  await setTimeout(KNOWN_FOR_MS);
+  await setTimeout(KNOWN_FOR_MS + 100);
   const away = { upstream: () => upstream } as unknown as typeof first;
   assert.equal(await fetchText(away, "app"), "kept");
   const waiting = fetchText(away, "app", "/none");

@@ -17,7 +17,7 @@ async function run(engine: RunningEngine, ...args: string[]) {
   const child = spawn("docker", args, {
     env: { PATH: process.env.PATH, HOME: engine.directory, DOCKER_HOST: `unix://${engine.open.directories.dockerSocket}` },
     stdio: ["ignore", "pipe", "pipe"],
-    timeout: 20_000,
+    timeout: 120_000,
   });
   const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close") as Promise<[number]>]);
   return { code, stdout, stderr };
@@ -66,7 +66,7 @@ test("a terminal through the docker command", { skip: absent }, async () => {
   const child = spawn("script", ["-qec", command, "/dev/null"], {
     env: { PATH: process.env.PATH, HOME: engine.directory, DOCKER_HOST: `unix://${engine.open.directories.dockerSocket}` },
     stdio: ["ignore", "pipe", "inherit"],
-    timeout: 20_000,
+    timeout: 120_000,
   });
   const [stdout, [code]] = await Promise.all([text(child.stdout), once(child, "close")]);
   // Where script shows the end of its own input varies.
@@ -107,7 +107,7 @@ test("the docker command brings images here and takes them away, and is told of 
   const events = spawn("docker", ["events", "--format", "{{.Action}} {{.Actor.Attributes.name}}"], {
     env: { PATH: process.env.PATH, HOME: engine.directory, DOCKER_HOST: `unix://${engine.open.directories.dockerSocket}` },
     stdio: ["ignore", "pipe", "inherit"],
-    timeout: 20_000,
+    timeout: 120_000,
   });
   const ended = once(events, "close");
   let told = "";
@@ -115,7 +115,7 @@ test("the docker command brings images here and takes them away, and is told of 
     told += chunk;
     if (told.includes("destroy")) events.kill();
   });
-  const deadline = Date.now() + 10_000;
+  const deadline = Date.now() + 60_000;
   while (engine.open.engine.forgotten.size === 0) {
     assert.ok(Date.now() < deadline, "the events are not asked for");
     await new Promise((resolve) => setTimeout(resolve, 10));

@@ -90,9 +90,9 @@ async function setUp(t: TestContext, settings: RegistrySettings = { username: "m
 }
 
 async function until(condition: () => boolean): Promise<void> {
-  const deadline = Date.now() + 20_000;
+  const deadline = Date.now() + 60_000;
   while (!condition()) {
-    if (Date.now() > deadline) throw new Error(`waited twenty seconds for: ${condition}`);
+    if (Date.now() > deadline) throw new Error(`waited a minute for: ${condition}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
