@@ -10,8 +10,8 @@ import { WebSocket } from "ws";
 const MESSAGE = "I was passed in via the container class!";
 const BODY_BYTES = 20 * 1024 * 1024;
 const EVENTS = { count: 5, ms: 200 };
-/** How much later than `sleepAfter` a container may be asleep: noticing it, SIGTERM, the program's own shutdown. */
-const SLEEP_SLACK_MS = 3000;
+/** How much later than `sleepAfter` a container may be asleep: noticing it, SIGTERM, the program's own shutdown. A busy machine gets a second try. */
+const SLEEP_SLACK_MS = [3000, 20_000];
 
 /**
  * Makes every request against a running deployment and checks what comes back. Resolves with one result per check, in order; a check that
@@ -123,7 +123,7 @@ async function webSocketEcho(app) {
   await new Promise((resolve, reject) => socket.once("open", resolve).once("error", reject));
   const sent = ["hello", randomBytes(100_000), "and goodbye"];
   for (const message of sent) socket.send(message);
-  for (let waited = 0; messages.length < sent.length && waited < 5000; waited += 10) await sleep(10);
+  for (let waited = 0; messages.length < sent.length && waited < 30_000; waited += 10) await sleep(10);
   expect(messages.length === sent.length, `${messages.length} of ${sent.length} messages came back`);
   messages.forEach(({ data, isBinary }, index) => {
     expect(isBinary === (typeof sent[index] !== "string"), `message ${index} changed its kind`);
@@ -138,14 +138,19 @@ async function sleepAndWake(app, { sleepAfterMs }) {
   const before = await app.json("/container/1/disk");
   const noted = await app.json("/container/1/disk");
   expect(noted.found === before.instance, "the container did not find what it had written itself");
-  // Asking wakes it, so there is no looking in between.
-  await sleep(sleepAfterMs + SLEEP_SLACK_MS);
-  const started = performance.now();
-  const after = await app.json("/container/1/disk");
-  const ms = Math.round(performance.now() - started);
-  expect(after.instance !== before.instance, `${sleepAfterMs + SLEEP_SLACK_MS} ms after the last request it still was the same instance`);
-  expect(after.found === null, `a new instance found ${after.found} on its disk`);
-  return `${short(before)} slept, ${short(after)} woke in ${ms} ms`;
+  let waitedMs = 0;
+  for (const slackMs of SLEEP_SLACK_MS) {
+    // Asking wakes it, so there is no looking in between.
+    waitedMs = sleepAfterMs + slackMs;
+    await sleep(waitedMs);
+    const started = performance.now();
+    const after = await app.json("/container/1/disk");
+    const ms = Math.round(performance.now() - started);
+    if (after.instance === before.instance) continue;
+    expect(after.found === null, `a new instance found ${after.found} on its disk`);
+    return `${short(before)} slept, ${short(after)} woke in ${ms} ms`;
+  }
+  throw new Error(`${waitedMs} ms after the last request it still was the same instance`);
 }
 
 /** Requests to one base URL. Names under `localhost` are not looked up: not every resolver knows them. */

@@ -4,7 +4,7 @@ import { pathToFileURL } from "node:url";
 import { type AppDirectory, appDirectory, type Platform, repository } from "@longshore/testkit";
 
 /** What the examples' containers sleep after here, so that the tests need not wait for the ten seconds of the example. */
-const SLEEP_AFTER_MS = 3000;
+const SLEEP_AFTER_MS = 6000;
 
 interface Check {
   readonly name: string;

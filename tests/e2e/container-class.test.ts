@@ -12,7 +12,7 @@ export { ContainerProxy };
 export class Box extends Container {
   defaultPort = 8080;
   sleepAfter = "10m";
-  sleepSoon() { this.sleepAfter = 1; this.renewActivityTimeout(); }
+  sleepSoon() { this.sleepAfter = 3; this.renewActivityTimeout(); }
 }
 
 export class Guarded extends Box {
@@ -111,7 +111,7 @@ const scenes = {
   // Longer than it would take to fall asleep.
   async longCommand(box) {
     await box.sleepSoon();
-    const process = await box.exec(["sleep", "4"]);
+    const process = await box.exec(["sleep", "6"]);
     const exitCode = await process.exitCode;
     return { exitCode, status: (await box.getState()).status };
   },
@@ -199,7 +199,7 @@ test("getState() says why it is awake and why it stopped", async (platform) => {
   assert.equal(idle.status, "healthy");
   assert.ok((idle.sleepsAt as number) > Date.now() + 500_000);
   await platform.fetch(NAME, "/s/crash");
-  const crashed = await eventually("its end", 20_000, async () => {
+  const crashed = await eventually("its end", 60_000, async () => {
     const seen = await state();
     return seen.lastStop === undefined ? undefined : seen;
   });
@@ -209,7 +209,7 @@ test("getState() says why it is awake and why it stopped", async (platform) => {
   await platform.fetch(NAME, "/s/");
   const command = await (await platform.fetch(NAME, "/s/longCommand")).json();
   assert.deepEqual(command, { exitCode: 0, status: "healthy" });
-  const asleep = await eventually("its sleep", 20_000, async () => {
+  const asleep = await eventually("its sleep", 60_000, async () => {
     const seen = await state();
     return (seen.lastStop as { cause: string }).cause === "idle" ? seen : undefined;
   });

@@ -30,7 +30,7 @@ test("a cron trigger starts a container, once for each time, also when the Worke
   assert.equal(Number(runs[0]?.split(" ").pop()) % 60_000, 0);
   await eventually(
     "its container",
-    20_000,
+    60_000,
     async () => ["starting", "running"].includes((await platform.instances("clock"))[0]?.status ?? "") || undefined,
   );
 });

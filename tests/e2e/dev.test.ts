@@ -11,8 +11,8 @@ import { busyboxApp } from "./busybox-app.js";
 import { Terminal } from "./terminal.js";
 
 const SERVER = 'EXPOSE 8080\nCOPY www /www\nCMD ["busybox", "httpd", "-f", "-p", "8080", "-h", "/www"]';
-const RELOAD_DEADLINE_MS = 60_000;
-const GONE_DEADLINE_MS = 10_000;
+const RELOAD_DEADLINE_MS = 120_000;
+const GONE_DEADLINE_MS = 60_000;
 const PORTS = ["--port", "0", "--inspector-port", "0"];
 
 /** A wrangler that runs; its address changes when it must. */
@@ -96,7 +96,7 @@ test("longshore dev brings an engine of its own, and leaves nothing", { timeout:
     await eventually("nothing left", GONE_DEADLINE_MS, () => leftovers(own).length === 0 || undefined).catch(() => undefined);
     assert.deepEqual(leftovers(own), []);
     const docker = join(repository, "packages/build/bin/longshore-docker.js");
-    const { stdout } = await run(docker, ["images", "--format", "{{.Repository}}"], { env: build, deadlineMs: 20_000 });
+    const { stdout } = await run(docker, ["images", "--format", "{{.Repository}}"], { env: build, deadlineMs: 60_000 });
     assert.equal(stdout, "busybox\n");
     assert.deepEqual(JSON.parse(readFileSync(join(own, "engine/local/index.json"), "utf8")), { images: [] });
   } finally {

@@ -49,7 +49,7 @@ test("stateless: requests reach at most three instances, and more than one", asy
 test("status-hooks: each hook is called with what it is promised, also when the container is idle", async (platform) => {
   await deployed(platform, "status-hooks", (app) => app.replace("src/index.ts", 'sleepAfter = "5m"', 'sleepAfter = "1s"'));
   const said = async (...words: string[]) =>
-    await eventually(words.join(", "), 20_000, () => words.every((each) => platform.logs().includes(each)) || undefined);
+    await eventually(words.join(", "), 60_000, () => words.every((each) => platform.logs().includes(each)) || undefined);
   await text(platform, "status-hooks", "/exit/7");
   await said("Container successfully started", "Container stopped with exit code: 7", "Container stop reason: exit");
   assert.equal(await text(platform, "status-hooks", "/"), "Hello from the container.\n");
@@ -68,7 +68,7 @@ test("websocket: messages of both kinds come back in order, and the close reache
   const messages: { kind: string; bytes: string }[] = [];
   socket.on("message", (data, isBinary) => messages.push({ kind: isBinary ? "binary" : "text", bytes: String(data) }));
   for (const message of ["first", Buffer.from("second"), "third"]) socket.send(message);
-  await eventually("three messages", 20_000, () => messages.length === 3 || undefined);
+  await eventually("three messages", 60_000, () => messages.length === 3 || undefined);
   assert.deepEqual(messages, [
     { kind: "text", bytes: "first" },
     { kind: "binary", bytes: "second" },

@@ -39,7 +39,7 @@ after(async () => {
 });
 
 async function system(command: string, ...args: string[]): Promise<void> {
-  const { code, stderr } = await run(command, args, { env: baseEnvironment(), deadlineMs: 10_000 });
+  const { code, stderr } = await run(command, args, { env: baseEnvironment(), deadlineMs: 60_000 });
   assert.equal(code, 0, stderr);
 }
 

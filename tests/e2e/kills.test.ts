@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { eventually, type Platform, platformSuite } from "@longshore/testkit";
 import { helloApp } from "./check-hello.js";
 
-const RECOVERY_DEADLINE_MS = 30_000;
+const RECOVERY_DEADLINE_MS = 90_000;
 
 const { test } = platformSuite({ images: ["node"], prepare: deployBoth });
 

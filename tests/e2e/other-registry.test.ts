@@ -7,7 +7,7 @@ import { type AppDirectory, appDirectory, eventually, type Platform, platformSui
 import { busyboxFiles } from "./busybox-app.js";
 import { OtherRegistry } from "./other-registry.js";
 
-const ROLLOUT_DEADLINE_MS = 60_000;
+const ROLLOUT_DEADLINE_MS = 90_000;
 
 const registry = await OtherRegistry.listen();
 // The same registry by a name that it lets nobody in by.

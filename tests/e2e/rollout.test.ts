@@ -3,7 +3,7 @@ import { appDirectory, eventually, type Platform, platformSuite } from "@longsho
 import { busyboxApp } from "./busybox-app.js";
 
 const APP = "steps";
-const DEADLINE_MS = 60_000;
+const DEADLINE_MS = 90_000;
 const CRASHING = 'COPY www /www\nCMD ["sh", "-c", "echo no database here; exit 3"]';
 
 const { test } = platformSuite({ flags: ["--rollout-watch", "20", "--drain", "0"] });

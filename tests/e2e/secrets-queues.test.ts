@@ -4,7 +4,7 @@ import { after } from "node:test";
 import { runDirectory } from "@longshore/server";
 import { appDirectory, eventually, platformSuite, type WranglerVersion } from "@longshore/testkit";
 
-const SECRET_DEADLINE_MS = 20_000;
+const SECRET_DEADLINE_MS = 60_000;
 const QUEUE_DEADLINE_MS = 60_000;
 
 const { test } = platformSuite({ images: [] });

@@ -70,6 +70,6 @@ test("deploys of the called Worker fail none of its caller's requests; killed, b
     assert.equal(await (await platform.fetch("caller", "/all")).text(), "3 owner three");
   }
   await platform.kill("server");
-  const after = await eventually("an answer of the next server", 20_000, () => platform.fetch("caller", "/all").catch(() => undefined));
+  const after = await eventually("an answer of the next server", 60_000, () => platform.fetch("caller", "/all").catch(() => undefined));
   assert.equal(await after.text(), "3 owner three");
 });

@@ -74,7 +74,7 @@ async function ssh(platform: Platform, id: string, args: readonly string[], key 
   try {
     return await run("ssh", [...options, ...args.slice(0, -1), `${user}@127.0.0.1`, ...args.slice(-1)], {
       env: baseEnvironment(),
-      deadlineMs: 30_000,
+      deadlineMs: 60_000,
     });
   } finally {
     server.close();

@@ -72,7 +72,7 @@ async function attach(pids: readonly number[], log: string): Promise<ChildProces
   strace.stderr?.setEncoding("utf8").on("data", (text: string) => {
     said += text;
   });
-  await eventually("strace is attached", 20_000, () => pids.every((pid) => new RegExp(`Process ${pid} attached`).test(said)) || undefined);
+  await eventually("strace is attached", 60_000, () => pids.every((pid) => new RegExp(`Process ${pid} attached`).test(said)) || undefined);
   return strace;
 }
 

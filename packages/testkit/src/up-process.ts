@@ -6,7 +6,7 @@ import { processes, type SeenProcess } from "./processes.js";
 import { type Collected, collect } from "./run.js";
 import { baseEnvironment, repository } from "./settings.js";
 
-const START_DEADLINE_MS = 60_000;
+const START_DEADLINE_MS = 120_000;
 
 export const cli = join(repository, "packages/cli/bin/longshore.js");
 

@@ -5,7 +5,7 @@ import { rows } from "./row.js";
 import type { Subject } from "./side.js";
 
 /** Generous: the published class looks each few seconds, and the machine may be busy. */
-const SOON_MS = 20_000;
+const SOON_MS = 60_000;
 
 async function happened(box: Subject, pattern: RegExp, times = 1): Promise<string[]> {
   return await eventually(`${times} of ${pattern}`, SOON_MS, async () => {

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { eventually } from "@longshore/testkit";
 import { rows } from "./row.js";
 
-const SOON_MS = 20_000;
+const SOON_MS = 60_000;
 
 export const socketRows = rows("WebSocket", {
   "messages reach the program and come back": async (side) => {

@@ -43,6 +43,8 @@ export async function crash(platform: Platform, stores: readonly Store[], option
       options.told?.(`kill ${n + 1}: ${part}`);
       await kill(platform, part);
     }
+    // Deploys and pushes take long: on a slow machine none may have come to its end before the next kill.
+    await until(() => clients.every(({ ledger }) => ledger.acknowledged > 0), READ_DEADLINE_MS);
   } finally {
     ending.abort();
     await Promise.all(writing);
@@ -62,8 +64,13 @@ export async function crash(platform: Platform, stores: readonly Store[], option
 
 async function untilMore(clients: readonly { ledger: Ledger }[], more: number): Promise<void> {
   const count = () => clients.reduce((sum, { ledger }) => sum + ledger.acknowledged, 0);
-  const [wanted, deadline] = [count() + more, Date.now() + BETWEEN_DEADLINE_MS];
-  while (count() < wanted && Date.now() < deadline) await pause(AFTER_FAILURE_MS);
+  const wanted = count() + more;
+  await until(() => count() >= wanted, BETWEEN_DEADLINE_MS);
+}
+
+/** Resolves when `condition` holds, or after `ms`. */
+async function until(condition: () => boolean, ms: number): Promise<void> {
+  for (const deadline = Date.now() + ms; !condition() && Date.now() < deadline; ) await pause(AFTER_FAILURE_MS);
 }
 
 async function writeUntil(signal: AbortSignal, store: Store, ledger: Ledger): Promise<void> {

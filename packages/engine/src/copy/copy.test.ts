@@ -21,7 +21,13 @@ async function archive(engine: RunningEngine, method: string, path: string, body
   const query = `path=${encodeURIComponent(path)}${more}`;
   return await new Promise((resolve, reject) => {
     const call = httpRequest(
-      { socketPath: engine.open.directories.dockerSocket, method, path: `/containers/box/archive?${query}`, agent: false, timeout: 20_000 },
+      {
+        socketPath: engine.open.directories.dockerSocket,
+        method,
+        path: `/containers/box/archive?${query}`,
+        agent: false,
+        timeout: 120_000,
+      },
       (response) => {
         const { statusCode: status = 0, headers } = response;
         buffer(response).then((bytes) => resolve({ status, headers, bytes }), reject);

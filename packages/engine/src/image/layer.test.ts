@@ -47,7 +47,7 @@ async function unpack({ layer }: Place, archive: Buffer, limits: Limits = {}) {
     maxBytes,
     maxEntries,
   };
-  return await extractLayer(Readable.from([blob]), job, AbortSignal.timeout(20_000));
+  return await extractLayer(Readable.from([blob]), job, AbortSignal.timeout(120_000));
 }
 
 async function refuses(where: Place, entries: TarEntry[], code: string, message: RegExp): Promise<void> {
