@@ -13,7 +13,7 @@ async function deployBoth(platform: Platform): Promise<void> {
 /** The example, with two more things to ask its Durable Objects: a counter in their storage, and what they know of their container. */
 async function deployTalkative(platform: Platform): Promise<void> {
   using app = helloApp("hello");
-  app.replace("wrangler.jsonc", '"SLEEP_AFTER": "3s"', '"SLEEP_AFTER": "10m"');
+  app.replace("wrangler.jsonc", '"SLEEP_AFTER": "6s"', '"SLEEP_AFTER": "10m"');
   app.replace(
     "src/index.ts",
     "  override onStart() {",
@@ -39,7 +39,7 @@ async function deployTalkative(platform: Platform): Promise<void> {
 /** The same example with the published Container class, which knows nothing of engines that restart. */
 async function deployPublished(platform: Platform): Promise<void> {
   using app = helloApp("hello-published");
-  app.replace("wrangler.jsonc", '"SLEEP_AFTER": "3s"', '"SLEEP_AFTER": "10m"');
+  app.replace("wrangler.jsonc", '"SLEEP_AFTER": "6s"', '"SLEEP_AFTER": "10m"');
   await platform.deploy(app.path);
 }
 
