@@ -5,6 +5,7 @@ import { choose, type Instance, routeTerms } from "./plan.js";
 const ready = (open: number): Instance => ({ open, phase: "ready" });
 const starting = (open: number): Instance => ({ open, phase: "starting" });
 const cold: Instance = { open: 0, phase: "cold" };
+const closed: Instance = { open: 0, phase: "closed" };
 
 test("one more request goes where the rules say", () => {
   const rows: Array<[what: string, instances: Instance[], expected: number | undefined]> = [
@@ -20,6 +21,8 @@ test("one more request goes where the rules say", () => {
     ["one that is starting before a new one", [ready(2), starting(1)], 1],
     ["a running one of a high number before a cold one", [ready(2), cold, ready(0)], 2],
     ["no place", [ready(2), ready(2), ready(2)], undefined],
+    ["none that the platform would not start", [ready(2), closed, cold], 2],
+    ["no place where the platform would start none", [ready(2), closed, closed], undefined],
     ["no place while the last is starting", [ready(2), ready(2), starting(2)], undefined],
   ];
   for (const [what, instances, expected] of rows) {

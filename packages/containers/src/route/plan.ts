@@ -16,8 +16,8 @@ export type RouteTerms = Required<RouteOptions>;
 export interface Instance {
   /** Requests that have a place in it. */
   readonly open: number;
-  /** `cold`: a request would have to start it. */
-  readonly phase: "cold" | "starting" | "ready";
+  /** `cold`: a request would have to start it, as far as is known; `closed`: the platform would not let it. */
+  readonly phase: "cold" | "starting" | "ready" | "closed";
 }
 
 const DEFAULTS: RouteTerms = { min: 0, max: 10, concurrency: 10, queueMs: 10_000 };
@@ -47,7 +47,7 @@ export function choose(instances: readonly Instance[], { min, max, concurrency }
   const indices = Array.from({ length: max }, (_, index) => index);
   const phase = (index: number) => instances[index]?.phase ?? "cold";
   const load = (index: number) => instances[index]?.open ?? 0;
-  const running = indices.filter((index) => phase(index) !== "cold");
+  const running = indices.filter((index) => phase(index) === "ready" || phase(index) === "starting");
   const free = running.slice(0, needed).filter((index) => load(index) < concurrency);
   const rank = (index: number) => (phase(index) === "ready" ? 0 : concurrency) + load(index);
   const [best] = free.sort((a, b) => rank(a) - rank(b) || a - b);

@@ -10,7 +10,7 @@ const OPTIONS: RouteOptions = { min: 1, max: 20, concurrency: 2 };
 
 let on: Stage;
 before(async () => {
-  on = await stage({ script: SCRIPT, classes: { Pool: "hello" }, vars: { SLEEP_AFTER: "2s" } });
+  on = await stage({ script: SCRIPT, classes: { Pool: "hello", Stubborn: "hello" }, vars: { SLEEP_AFTER: "2s" } });
 });
 after(() => on[Symbol.asyncDispose]());
 
@@ -88,6 +88,36 @@ test("where the platform lets no more run, those that run take the requests", as
   await new Promise((resolve) => setTimeout(resolve, 300));
   await release();
   await waiting;
+  on.engine.refuse = undefined;
+});
+
+test("where it lets none run, that is said, and nobody waits for what will not be", async () => {
+  on.engine.refuse = { code: "LIMIT_REACHED", message: "There are as many instances as may be." };
+  const refused = await on.fetch(path("/", { max: 7, queueMs: 3_600_000 }).replace("pool", "stubborn"));
+  assert.deepEqual([refused.status, refused.headers.get("x-container-error")], [503, "LIMIT_REACHED"]);
+  on.engine.refuse = undefined;
+});
+
+test("instances that their class does not put to sleep are found again, though no other may be started", async () => {
+  const options = { max: 3, concurrency: 1 };
+  const stubborn = async () =>
+    (await (await on.fetch(path("/slow?ms=500", options).replace("pool", "stubborn"))).json()) as { instance: string };
+  // The platform has just refused one of this class.
+  await eventually(async () => (await on.fetch(path("/", options).replace("pool", "stubborn"))).status === 200);
+  const instances = await Promise.all([stubborn(), stubborn(), stubborn()]);
+  assert.equal(new Set(instances.map(({ instance }) => instance)).size, 3);
+  const running = on.engine.running();
+  await new Promise((resolve) => setTimeout(resolve, 3000));
+  for (const container of running) assert.equal(container.status, "running");
+  // The first that would be used.
+  const first = running.find(({ env }) => env.some((line) => line.endsWith((instances.find(Boolean) as { instance: string }).instance)));
+  first?.kill("SIGKILL");
+  await first?.exited;
+  on.engine.refuse = { code: "LIMIT_REACHED", message: "There are as many instances as may be." };
+  for (let round = 0; round < 3; round++) {
+    const answer = await on.fetch(path("/", options).replace("pool", "stubborn"));
+    assert.equal(answer.status, 200, await answer.text());
+  }
   on.engine.refuse = undefined;
 });
 

@@ -34,9 +34,10 @@ interface Routed extends Rpc.DurableObjectBranded {
 }
 
 async function routed(namespace: DurableObjectNamespace<Routed>, options: RouteOptions, request: Request): Promise<Response> {
+  let refusal: Response | undefined;
   for (;;) {
     const place = await getContainer(namespace, ROUTER_NAME).routePlace(options);
-    if (place === undefined) return full().toResponse();
+    if (place === undefined) return refusal ?? full().toResponse();
     const isBare = request.body === null;
     let response: Response;
     try {
@@ -46,10 +47,12 @@ async function routed(namespace: DurableObjectNamespace<Routed>, options: RouteO
       throw error;
     }
     const code = response.headers.get(ContainerError.HEADER);
-    if (code === null && place.fresh) void place.hold.answered();
+    // Waited for: what is not said before the request is answered may never be heard.
+    if (code === null && place.fresh) await place.hold.answered();
     if (code === "LIMIT_REACHED" && isBare) {
       await place.hold.refused();
       place[Symbol.dispose]();
+      refusal = response;
       continue;
     }
     // The runtime would take the place back when the request has been answered, however long the WebSocket then lives: so it passes here.

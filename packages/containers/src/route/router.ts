@@ -1,7 +1,7 @@
 import { RpcTarget } from "cloudflare:workers";
 import { choose, type Instance, type RouteTerms } from "./plan.js";
 
-/** How long no new instance is tried after the platform has refused one. */
+/** How long an instance that the platform has refused to start is not tried again, nor one that has never run. */
 const REFUSED_MS = 10_000;
 
 /** A place in an instance. It is given back when the one who has it lets go of it, or is gone. */
@@ -16,26 +16,30 @@ class Slot {
   open = 0;
   /** Whether it has answered since it was started. */
   answered = false;
+  /** Whether it has ever answered: its class may have left it running. */
+  ran = false;
   idleSince = 0;
+  closedUntil = 0;
 }
 
 /** The one who knows how much each instance has to do: every request asks it, so that there is one truth. In memory: places end with the process. */
 export class Router {
   #slots: Slot[] = [];
   #waiting: Array<() => void> = [];
-  /** At most so many, until then: the platform has refused more. */
-  #ceiling = { instances: Number.POSITIVE_INFINITY, until: 0 };
+  /** Until then no instance is tried that has never run. */
+  #refusingUntil = 0;
 
   constructor(private readonly sleepAfterMs: () => number) {}
 
-  /** A place in the instance that is to have the next request; waits for one, in turn, if all are full. `undefined`: none became free in time. */
+  /** A place in the instance that is to have the next request; waits for one, in turn, if all are full. `undefined`: none became free in time, or will. */
   async place(terms: RouteTerms): Promise<Place | undefined> {
     const deadline = Date.now() + terms.queueMs;
     // Nobody passes those who wait already.
     let chosen = this.#waiting.length === 0 ? this.#choose(terms) : undefined;
     while (chosen === undefined) {
       const left = deadline - Date.now();
-      if (left <= 0 || !(await this.#turn(left))) return undefined;
+      const willBeFree = this.#slots.some(({ open }) => open > 0);
+      if (!willBeFree || left <= 0 || !(await this.#turn(left))) return undefined;
       chosen = this.#choose(terms);
     }
     const slot = this.#slot(chosen);
@@ -44,13 +48,16 @@ export class Router {
   }
 
   answered(instance: number): void {
-    this.#slot(instance).answered = true;
+    const slot = this.#slot(instance);
+    slot.answered = true;
+    slot.ran = true;
+    slot.closedUntil = 0;
   }
 
-  /** The platform lets no further instance run. */
-  refused(): void {
-    const running = this.#slots.filter(({ answered }) => answered).length;
-    this.#ceiling = { instances: Math.max(1, running), until: Date.now() + REFUSED_MS };
+  /** The platform does not let this instance run beside the others. */
+  refused(instance: number): void {
+    this.#refusingUntil = Date.now() + REFUSED_MS;
+    this.#slot(instance).closedUntil = this.#refusingUntil;
   }
 
   release(instance: number): void {
@@ -62,15 +69,20 @@ export class Router {
 
   #choose(terms: RouteTerms): number | undefined {
     const now = Date.now();
-    const max = now < this.#ceiling.until ? Math.min(terms.max, this.#ceiling.instances) : terms.max;
-    const instances = this.#slots.map((slot) => this.#instance(slot, now));
-    return choose(instances, { ...terms, max, min: Math.min(terms.min, max) });
+    // Those that nobody has used yet come after.
+    if (now < this.#refusingUntil) this.#slot(terms.max - 1);
+    return choose(
+      this.#slots.map((slot) => this.#instance(slot, now)),
+      terms,
+    );
   }
 
-  /** One that nobody has used for `sleepAfter` has gone to sleep. */
+  /** One that nobody has used for `sleepAfter` has gone to sleep, unless its class has other plans: then it is found to run when it is used again. */
   #instance(slot: Slot, now: number): Instance {
     if (slot.open === 0 && now >= slot.idleSince + this.sleepAfterMs()) slot.answered = false;
-    return { open: slot.open, phase: slot.answered ? "ready" : slot.open > 0 ? "starting" : "cold" };
+    if (slot.answered) return { open: slot.open, phase: "ready" };
+    if (now < slot.closedUntil || (!slot.ran && slot.open === 0 && now < this.#refusingUntil)) return { open: slot.open, phase: "closed" };
+    return { open: slot.open, phase: slot.open > 0 ? "starting" : "cold" };
   }
 
   #slot(index: number): Slot {
@@ -110,7 +122,7 @@ export class Hold extends RpcTarget {
   }
 
   refused(): void {
-    this.#router?.refused();
+    this.#router?.refused(this.#instance);
   }
 
   [Symbol.dispose](): void {

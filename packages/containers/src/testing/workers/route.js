@@ -25,14 +25,22 @@ export class Pool extends Container {
   }
 }
 
+/** Whose instances nothing puts to sleep. */
+export class Stubborn extends Pool {
+  async onActivityExpired() {
+    await Promise.resolve();
+  }
+}
+
 export default {
   async fetch(request, env) {
     const url = new URL(request.url);
     if (url.pathname === "/most") return Response.json({ most, instances: open.size });
     const options = JSON.parse(url.searchParams.get("options") ?? "{}");
-    url.pathname = url.pathname.slice("/pool".length);
+    const [, name] = url.pathname.split("/");
+    url.pathname = url.pathname.slice(1 + name.length);
     try {
-      return await route(env.POOL, options).fetch(new Request(url, request));
+      return await route(env[name.toUpperCase()], options).fetch(new Request(url, request));
     } catch (error) {
       return Response.json({ name: error.name, message: error.message }, { status: 500 });
     }
