@@ -108,8 +108,7 @@ function filesOf({ tlsCert: cert, tlsKey: key, tlsCertificates }: Places): PairO
 }
 
 function filesIn(directory: string): PairOfFiles[] {
-  const names = isDirectory(directory) ? readdirSync(directory).sort() : [];
-  return names.flatMap((name): PairOfFiles[] => {
+  return namesIn(directory).flatMap((name): PairOfFiles[] => {
     const path = join(directory, name);
     if (isDirectory(path)) {
       return WITHIN.map(([cert, key]) => ({ cert: join(path, cert), key: join(path, key) })).filter(
@@ -150,6 +149,20 @@ function signature(file: string): string {
   }
 }
 
+/** Looked at while everything runs: what cannot be read has nothing in it, and is no reason to end. */
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory).sort();
+  } catch {
+    return [];
+  }
+}
+
+/** False for what cannot be looked at, such as links that lead to themselves. */
 function isDirectory(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
 }

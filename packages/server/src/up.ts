@@ -55,8 +55,7 @@ export async function up(settings: Settings, notify: (message: string) => void):
     const certificates = new CertificateFiles(settings, notify);
     const start: Start = { settings, identity, runDirectory: run };
     const { engine, server, facts } = await startChildren(settings, start, credentials, certificates, notify);
-    const presence = describe(settings, identity, facts);
-    writePresence(settings.data, presence);
+    const presence = writePresence(settings.data, describe(settings, identity, facts));
     return {
       presence,
       async stop() {
@@ -141,10 +140,9 @@ function describe(
   settings: Settings,
   identity: Start["identity"],
   { apiPort, edgePort, registryPort, tlsPort }: Readonly<Record<string, number>>,
-): Presence {
+): Omit<Presence, "pid" | "processStart"> {
   const host = settings.listen === "0.0.0.0" || settings.listen === "::" ? "127.0.0.1" : settings.listen;
   return {
-    pid: process.pid,
     startedAt: new Date().toISOString(),
     accountId: identity.accountId,
     token: identity.token,

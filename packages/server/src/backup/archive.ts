@@ -4,7 +4,7 @@ import { mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { LongshoreError } from "@longshore/contract";
+import { isErrno, LongshoreError, toLongshoreError } from "@longshore/contract";
 
 /** Bytes that have passed, of those that are known to come. */
 export type Progress = (done: number, total: number) => void;
@@ -13,7 +13,10 @@ export type Progress = (done: number, total: number) => void;
 const TAR_CREATE = ["--create", "--numeric-owner", "--format=posix", "--sort=name", "--file=-"];
 const TAR_EXTRACT = ["--extract", "--numeric-owner", "--same-permissions", "--same-owner", "--file=-"];
 
-/** Packs a directory into a new file, tar and Zstandard, which has checksums. It has its name when it is complete and on disk. */
+/**
+ * Packs a directory into a new file, tar and Zstandard, which has checksums. It has its name when it is complete and on disk.
+ * Errors: `NO_SPACE`; then there is no file.
+ */
 export async function packFile(directory: string, file: string, total: number, progress: Progress): Promise<void> {
   const partial = `${file}.partial`;
   try {
@@ -78,9 +81,11 @@ function run(program: string, args: readonly string[]): Running {
   return { stdin: child.stdin, stdout: child.stdout, ended };
 }
 
-/** Waits for everything, and then throws what a program said before what a broken pipe says. */
+/** Waits for everything, and then throws that the disk is full, else what a program said, before what a broken pipe says. */
 async function all(parts: readonly Promise<void>[]): Promise<void> {
   const failures = (await Promise.allSettled(parts)).flatMap((each) => (each.status === "rejected" ? [each.reason as unknown] : []));
+  const full = failures.find((each) => isErrno(each, "ENOSPC") || isErrno(each, "EDQUOT"));
+  if (full !== undefined) throw toLongshoreError(full, "writing the backup");
   const failure = failures.find((each) => each instanceof LongshoreError) ?? failures[0];
   if (failure !== undefined) throw failure;
 }

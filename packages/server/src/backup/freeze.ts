@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { isErrno, LongshoreError } from "@longshore/contract";
+import { processesWith, threadStates } from "../process/proc.js";
 
 const STOP_DEADLINE_MS = 30_000;
 /** A process that was told to stop does so within microseconds, unless it waits for the disk. */
@@ -20,8 +20,8 @@ export interface Writers {
 export function writersOf(data: string, up: number | undefined): Writers {
   const programs = join(data, "bin/");
   return {
-    server: processes((words, parent) => parent === up && words.some((word) => word.endsWith("/server-main.js"))),
-    workerds: () => processes(([program = ""]) => program.startsWith(programs)),
+    server: processesWith((words, parent) => parent === up && words.some((word) => word.endsWith("/server-main.js"))),
+    workerds: () => processesWith(([program = ""]) => program.startsWith(programs)),
   };
 }
 
@@ -83,47 +83,5 @@ function signal(pid: number, name: "SIGSTOP" | "SIGCONT"): void {
     process.kill(pid, name);
   } catch (error) {
     if (!isErrno(error, "ESRCH")) throw error;
-  }
-}
-
-function threadStates(pid: number): string[] {
-  return entries(`/proc/${pid}/task`).flatMap((thread) => {
-    const state = stat(`/proc/${pid}/task/${thread}/stat`)?.[0];
-    return state === undefined ? [] : [state];
-  });
-}
-
-function processes(wanted: (words: readonly string[], parent: number) => boolean): number[] {
-  return entries("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((pid) => {
-      const words = read(`/proc/${pid}/cmdline`)?.split("\0") ?? [];
-      return words[0] !== "" && words.length > 0 && wanted(words, Number(stat(`/proc/${pid}/stat`)?.[1]));
-    });
-}
-
-/** State, parent and so on: what follows the program's name, which may hold anything. */
-function stat(path: string): string[] | undefined {
-  return read(path)
-    ?.replace(/^.*\) /s, "")
-    .split(" ");
-}
-
-function entries(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch (error) {
-    if (isErrno(error, "ENOENT") || isErrno(error, "ESRCH")) return [];
-    throw error;
-  }
-}
-
-function read(path: string): string | undefined {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    if (isErrno(error, "ENOENT") || isErrno(error, "ESRCH")) return undefined;
-    throw error;
   }
 }

@@ -1,7 +1,7 @@
 import { constants } from "node:fs";
 import { chmod, chown, copyFile, link, lstat, mkdir, readdir, readlink, symlink } from "node:fs/promises";
 import { join } from "node:path";
-import { isErrno } from "@longshore/contract";
+import { inParallel, isErrno } from "@longshore/contract";
 
 /** What can be made again (certificates are asked for again), or describes what runs: paths below the data directory, as patterns. */
 const LEFT_OUT = [
@@ -43,7 +43,7 @@ async function copyDirectory(from: string, to: string, below: string, facts: Sna
   await mkdir(to, { recursive: true });
   await own(to, uid, gid, mode);
   const all = (await readdir(from, { withFileTypes: true })).filter(({ name }) => isKept(below + name));
-  await inParallel(all, async (entry) => {
+  await inParallel(PARALLEL, all, async (entry) => {
     const [source, target, path] = [join(from, entry.name), join(to, entry.name), below + entry.name];
     if (entry.isDirectory()) await copyDirectory(source, target, `${path}/`, facts);
     else if (entry.isSymbolicLink()) await symlink(await readlink(source), target);
@@ -71,13 +71,4 @@ function orElse<T>(code: string, instead: () => Promise<T>): (error: unknown) =>
     if (isErrno(error, code)) return instead();
     throw error;
   };
-}
-
-async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
-  const rest = items.values();
-  await Promise.all(
-    Array.from({ length: Math.min(PARALLEL, items.length) }, async () => {
-      for (const item of rest) await work(item);
-    }),
-  );
 }

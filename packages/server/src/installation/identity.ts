@@ -3,7 +3,7 @@ import { chownSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, readF
 import { dirname, join } from "node:path";
 import { createCertificate } from "./certificate.js";
 
-/** What makes this installation this one: made once, kept in `<data>/identity`, outside of the bucket that it protects. */
+/** What makes this installation this one: made once, kept in `<data>/identity.json`, outside of the bucket that it protects. */
 export interface InstallationIdentity {
   /** 32 hex: clients tell an account by that form. */
   readonly accountId: string;
@@ -17,10 +17,16 @@ export interface InstallationIdentity {
   readonly tls: { readonly key: string; readonly cert: string };
 }
 
-/** Reads the identity, or makes it. Only root and `uid` can read it. */
+/** Reads the identity, or makes it. Only root and `uid` can read it; its certificate is in a file of its own besides, for everybody. */
 export async function installationIdentity(data: string, uid: number): Promise<InstallationIdentity> {
   const file = join(data, "identity.json");
-  if (existsSync(file)) return JSON.parse(readFileSync(file, "utf8")) as InstallationIdentity;
+  const identity = existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as InstallationIdentity) : await makeIdentity(file, uid);
+  publishCertificate(certificateFile(data), identity.tls.cert);
+  return identity;
+}
+
+async function makeIdentity(file: string, uid: number): Promise<InstallationIdentity> {
+  const data = dirname(file);
   const identity: InstallationIdentity = {
     accountId: randomBytes(16).toString("hex"),
     token: `ls_${randomBytes(24).toString("base64url")}`,
@@ -35,9 +41,13 @@ export async function installationIdentity(data: string, uid: number): Promise<I
   renameSync(`${file}.partial`, file);
   syncDirectory(data);
   syncDirectory(dirname(data));
-  // Clients need the certificate alone, and may be anybody.
-  writeFileSync(certificateFile(data), identity.tls.cert, { mode: 0o644 });
   return identity;
+}
+
+/** Clients need the certificate alone, and may be anybody. Looked at with every start: the first one may have been killed before this, or in it. */
+function publishCertificate(file: string, certificate: string): void {
+  if (existsSync(file) && readFileSync(file, "utf8") === certificate) return;
+  writeFileSync(file, certificate, { mode: 0o644 });
 }
 
 function syncDirectory(directory: string): void {

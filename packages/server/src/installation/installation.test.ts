@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtemp, rm, stat } from "node:fs/promises";
+import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,8 +8,9 @@ import { test } from "node:test";
 import { LongshoreError } from "@longshore/contract";
 import { listenOn } from "../listen-on.js";
 import { readSettings, runDirectory } from "../settings.js";
-import { installationIdentity } from "./identity.js";
+import { certificateFile, installationIdentity } from "./identity.js";
 import { lockDataDirectory } from "./lock.js";
+import { readPresence, writePresence } from "./presence.js";
 import { RegistryPasswords } from "./registry-passwords.js";
 
 async function inDirectory(use: (directory: string) => Promise<void>) {
@@ -25,6 +26,30 @@ test("an identity is made once, is private, and its certificate serves TLS for l
     assert.equal((await stat(join(data, "identity.json"))).mode & 0o077, 0);
     const { stdout } = spawnSync("openssl", ["x509", "-noout", "-ext", "subjectAltName"], { input: first.tls.cert, encoding: "utf8" });
     assert.match(stdout, /DNS:localhost, IP Address:127\.0\.0\.1/);
+  });
+});
+
+test("the certificate for clients is there after a start that was killed before it was, or while it was written", async () => {
+  await inDirectory(async (data) => {
+    const { tls } = await installationIdentity(data, 0);
+    for (const left of [undefined, tls.cert.slice(0, 100)]) {
+      await rm(certificateFile(data));
+      if (left !== undefined) await writeFile(certificateFile(data), left);
+      await installationIdentity(data, 0);
+      assert.equal(await readFile(certificateFile(data), "utf8"), tls.cert);
+    }
+  });
+});
+
+test("what a crashed machine has left of an installation names no process that has its number now", async () => {
+  await inDirectory(async (data) => {
+    const presence = writePresence(data, {} as Parameters<typeof writePresence>[1]);
+    assert.equal(readPresence(data).pid, process.pid);
+    await writeFile(join(data, "running.json"), JSON.stringify({ ...presence, processStart: presence.processStart - 1 }));
+    assert.throws(
+      () => readPresence(data),
+      (error) => error instanceof LongshoreError && error.code === "UNAVAILABLE",
+    );
   });
 });
 

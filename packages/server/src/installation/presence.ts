@@ -1,11 +1,14 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { isErrno, LongshoreError } from "@longshore/contract";
+import { statOf } from "../process/proc.js";
 
 /** What a running installation says of itself, for the CLI on the same machine. The file is root's: it holds the token. */
 export interface Presence {
   /** The process of `longshore up`. */
   readonly pid: number;
+  /** When that process began, in clock ticks since the boot. */
+  readonly processStart: number;
   readonly startedAt: string;
   readonly accountId: string;
   readonly token: string;
@@ -25,9 +28,12 @@ export interface Presence {
 
 const file = (data: string) => join(data, "running.json");
 
-export function writePresence(data: string, presence: Presence): void {
+/** Says that this process runs the installation. */
+export function writePresence(data: string, facts: Omit<Presence, "pid" | "processStart">): Presence {
+  const presence = { pid: process.pid, processStart: statOf("/proc/self")?.startTime ?? 0, ...facts };
   writeFileSync(`${file(data)}.partial`, JSON.stringify(presence, undefined, 2), { mode: 0o600 });
   renameSync(`${file(data)}.partial`, file(data));
+  return presence;
 }
 
 export function removePresence(data: string): void {
@@ -38,7 +44,7 @@ export function removePresence(data: string): void {
 export function readPresence(data: string): Presence {
   try {
     const presence = JSON.parse(readFileSync(file(data), "utf8")) as Presence;
-    if (isRunning(presence.pid)) return presence;
+    if (isRunning(presence)) return presence;
   } catch (cause) {
     if (isErrno(cause, "EACCES")) {
       throw new LongshoreError("FORBIDDEN", `${file(data)} cannot be read by this user.`, {
@@ -53,11 +59,8 @@ export function readPresence(data: string): Presence {
   });
 }
 
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return isErrno(error, "EPERM");
-  }
+/** After a crash of the machine the file is still there, and the process id may be anybody's. */
+function isRunning({ pid, processStart }: Presence): boolean {
+  const found = statOf(`/proc/${pid}`);
+  return found !== undefined && found.state !== "Z" && found.startTime === processStart;
 }

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, openSync, readFileSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { type ErrorCode, LongshoreError, STATUS_OF_CODE } from "@longshore/contract";
 import type { FromChild, Start, ToChild } from "./messages.js";
 
@@ -22,6 +22,8 @@ const STOP_DEADLINE_MS = 60_000;
 const RESTART_PAUSE_MS = { first: 100, longest: 10_000 };
 /** A child that lived this long has started well: the next restart is immediate again. */
 const STABLE_MS = 30_000;
+/** Of the child's output, where it says why it did not start. */
+const LAST_LINES = { lines: 10, bytes: 16_384 };
 
 type Facts = Readonly<Record<string, number>>;
 
@@ -32,6 +34,9 @@ export class Supervised {
   #start: Start;
   #child: ChildProcess | undefined;
   #stopping = false;
+  /** The start of the next child, with the pause before it, while that is under way. */
+  #restart: Promise<void> | undefined;
+  #endPause: () => void = () => undefined;
 
   constructor(options: SupervisedOptions) {
     this.#options = options;
@@ -50,9 +55,14 @@ export class Supervised {
     return await this.#first;
   }
 
-  /** Asks the child to end what it has started and to exit; kills it after a deadline. */
+  /**
+   * Asks the child to end what it has started and to exit; kills it after a deadline. What a child has left that ended unasked is ended by the next one,
+   * which is waited for.
+   */
   async stop(): Promise<void> {
     this.#stopping = true;
+    this.#endPause();
+    await this.#restart;
     const child = this.#child;
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
@@ -76,13 +86,26 @@ export class Supervised {
       this.#options.away?.(true);
       if (Date.now() - since > STABLE_MS) pause = RESTART_PAUSE_MS.first;
       this.#options.notify(`The ${this.#options.name} ended unexpectedly and is started again (its output: ${this.#options.logFile}).`);
-      await new Promise((resolve) => setTimeout(resolve, pause));
+      this.#restart = this.#launchAfter(pause);
+      await this.#restart;
+      this.#restart = undefined;
       pause = Math.min(pause * 2, RESTART_PAUSE_MS.longest);
-      await this.#launch().then(
-        () => this.#options.away?.(false),
-        (error: unknown) => this.#options.notify(`The ${this.#options.name} does not start: ${String(error)}`),
-      );
     }
+  }
+
+  /** Never rejects: a child that does not start has ended, and is followed by the next one. */
+  async #launchAfter(pauseMs: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, pauseMs);
+      this.#endPause = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    await this.#launch().then(
+      () => this.#options.away?.(false),
+      (error: unknown) => this.#options.notify(`The ${this.#options.name} does not start: ${String(error)}`),
+    );
   }
 
   async #launch(): Promise<Facts> {
@@ -92,7 +115,6 @@ export class Supervised {
     const child = spawn(command, args, { stdio: ["ignore", output, output, "ipc"] });
     closeSync(output);
     this.#child = child;
-    child.send({ kind: "start", start: this.#start } satisfies ToChild, () => undefined);
     return await new Promise<Facts>((resolve, reject) => {
       const timer = setTimeout(() => {
         reject(
@@ -119,12 +141,14 @@ export class Supervised {
           }),
         );
       });
+      child.send({ kind: "start", start: this.#start } satisfies ToChild, () => undefined);
     });
   }
 }
 
+/** Resolves when the child has ended; at once for one that the system has refused to start. */
 async function exit(child: ChildProcess | undefined): Promise<void> {
-  if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
   await new Promise((resolve) => child.once("exit", resolve));
 }
 
@@ -132,6 +156,14 @@ function codeFrom(code: string): ErrorCode {
   return Object.hasOwn(STATUS_OF_CODE, code) ? (code as ErrorCode) : "INTERNAL";
 }
 
+/** The file holds the output of every child that there has been: all of it may be more than fits into memory. */
 function lastLines(file: string): string {
-  return readFileSync(file, "utf8").trimEnd().split("\n").slice(-10).join("\n");
+  const fd = openSync(file, "r");
+  try {
+    const bytes = Buffer.alloc(LAST_LINES.bytes);
+    const read = readSync(fd, bytes, 0, bytes.length, Math.max(0, fstatSync(fd).size - bytes.length));
+    return bytes.toString("utf8", 0, read).trimEnd().split("\n").slice(-LAST_LINES.lines).join("\n");
+  } finally {
+    closeSync(fd);
+  }
 }

@@ -1,0 +1,71 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import type { Start } from "./messages.js";
+import { Supervised } from "./supervised.js";
+
+/** Writes down what becomes of it, and its process id. */
+const CHILD = `
+  import { appendFileSync } from "node:fs";
+  const write = (line) => appendFileSync(import.meta.dirname + "/events", line + "\\n");
+  process.on("disconnect", () => process.exit());
+  process.on("message", ({ kind }) => {
+    write(kind + " " + process.pid);
+    if (kind === "stop") process.exit();
+    process.send({ kind: "ready", facts: {} });
+  });`;
+
+async function inDirectory(program: string, use: (place: { directory: string; logFile: string; program: string }) => Promise<void>) {
+  const directory = mkdtempSync(join(tmpdir(), "longshore-supervised-"));
+  const place = { directory, logFile: join(directory, "log"), program: join(directory, "child.mjs") };
+  writeFileSync(place.program, program);
+  await use(place).finally(() => rmSync(directory, { recursive: true }));
+}
+
+test("a stop between two children waits for the next one, which ends what the one before has left", async () => {
+  await inDirectory(CHILD, async ({ directory, logFile, program }) => {
+    const events = () =>
+      readFileSync(join(directory, "events"), "utf8")
+        .trim()
+        .split("\n")
+        .map((line) => line.split(" "));
+    let gone: () => void = () => undefined;
+    const away = new Promise<void>((resolve) => {
+      gone = resolve;
+    });
+    const child = new Supervised({
+      name: "child",
+      program,
+      start: { settings: {} } as unknown as Start,
+      logFile,
+      notify: () => undefined,
+      away: (isAway) => (isAway ? gone() : undefined),
+    });
+    await child.ready();
+    process.kill(Number(events()[0]?.[1]), "SIGKILL");
+    await away;
+    await child.stop();
+    const [first, second, third, ...more] = events();
+    assert.deepEqual([first?.[0], second?.[0], third?.[0], more], ["start", "start", "stop", []]);
+    assert.notEqual(first?.[1], second?.[1]);
+    assert.equal(second?.[1], third?.[1]);
+  });
+});
+
+test("why a child does not start is told from the end of its output, however long that has become", async () => {
+  await inDirectory('console.error("no room for it"); process.exit(3);', async ({ logFile, program }) => {
+    writeFileSync(logFile, "");
+    // Longer than a string can be.
+    truncateSync(logFile, 2 ** 30);
+    const child = new Supervised({
+      name: "child",
+      program,
+      start: { settings: {} } as unknown as Start,
+      logFile,
+      notify: () => undefined,
+    });
+    await assert.rejects(child.ready(), /The child ended with 3 while starting\.[\s\S]*no room for it/);
+  });
+});
