@@ -1,11 +1,15 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { main } from "./main.js";
 import { nearest } from "./nearest.js";
+import { takeData } from "./wrangler/call.js";
 
+const PROGRAM = fileURLToPath(new URL("../bin/longshore.js", import.meta.url));
 const WRANGLER_VERBS = (
   "docs complete setup deploy delete deployments rollback secret secrets-store types versions init d1 r2 kv queues tail triggers dev pages login logout " +
   "whoami auth ai vectorize hyperdrive cert mtls-certificate containers dispatch-namespace workflows pipelines pubsub check build vpc email"
@@ -85,6 +89,28 @@ test("the version is that of the package", async () => {
   const { code, out } = await longshore("--version");
   assert.equal(code, 0);
   assert.match(out, /^longshore \d+\.\d+\.\d+$/);
+});
+
+test("settings that may have a fraction may have it on the command line", async () => {
+  const { err } = await longshore("up", "--account-vcpu", "2.5", "--drain", "0.5", "--tls-port", "1.5");
+  assert.match(err, /tlsPort/);
+  assert.doesNotMatch(err, /accountVcpu|drain/);
+});
+
+test("the data directory is taken out of what is wrangler's, in both forms", () => {
+  const rest = ["deploy", "--env", "staging"];
+  for (const form of [["--data", "/srv/data"], ["--data=/srv/data"]]) {
+    assert.deepEqual(takeData(["deploy", ...form, "--env", "staging"]), { data: "/srv/data", rest });
+    assert.deepEqual(takeData([...rest, ...form]), { data: "/srv/data", rest });
+  }
+  assert.deepEqual(takeData(rest), { data: undefined, rest });
+  for (const form of ["--data", "--data="]) assert.throws(() => takeData([...rest, form]), /--data needs a value/);
+});
+
+test("whoever stops reading the output sees no stack trace", () => {
+  const command = `{ sleep 0.2; "${process.execPath}" "${PROGRAM}" help; echo "code $?" >&2; } | true`;
+  const { stderr } = spawnSync("/bin/sh", ["-c", command], { encoding: "utf8" });
+  assert.equal(stderr, "code 0\n");
 });
 
 test("status, down and deploy say how to start what does not run", async () => {

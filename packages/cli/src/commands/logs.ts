@@ -1,11 +1,11 @@
 import { type LogLine, type LogQuery, LongshoreError } from "@longshore/contract";
 import { dataDirectory, engineAccess, readPresence } from "@longshore/server";
 import { type Command, text } from "../command.js";
+import { momentOf } from "../moments.js";
 
 const DEFAULT_TAIL = 100;
 /** Enough of an id to tell instances apart. */
 const SHORT_ID = 8;
-const UNIT_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 export const logsCommand: Command = {
   name: "logs",
@@ -35,7 +35,8 @@ Examples:
   },
   async run(values, [application], output) {
     if (application === undefined) throw new LongshoreError("INVALID_INPUT", "Say which application's logs: longshore logs <application>.");
-    const since = sinceOf(text(values, "since"), Date.now());
+    const said = text(values, "since");
+    const since = said === undefined ? undefined : momentOf(said, "ago", Date.now());
     const tail = tailOf(text(values, "tail"), since);
     const instance = text(values, "instance");
     const query: LogQuery = {
@@ -49,6 +50,8 @@ Examples:
     readPresence(data);
     const stop = new AbortController();
     process.once("SIGINT", () => stop.abort());
+    // Whoever read them, as "head" does, has had enough.
+    process.stdout.once("error", () => stop.abort());
     for await (const line of engineAccess(data).logs.readLogs(query, stop.signal))
       output.print(values.json === true ? JSON.stringify(line) : shown(line));
     return 0;
@@ -57,15 +60,6 @@ Examples:
 
 function shown({ at, instance, stream, text: words }: LogLine): string {
   return `${at.slice(0, "2026-01-31T12:00:00.000".length)}Z ${instance.slice(0, SHORT_ID)} ${stream === "stderr" ? "!" : "|"} ${words}`;
-}
-
-/** Lines before now, in ms since 1970. Errors: `INVALID_INPUT`. */
-export function sinceOf(value: string | undefined, now: number): number | undefined {
-  if (value === undefined) return undefined;
-  const [, amount, unit = ""] = /^(\d+)([smhd])$/.exec(value) ?? [];
-  const at = amount === undefined ? Date.parse(value) : now - Number(amount) * (UNIT_MS[unit] ?? 0);
-  if (Number.isFinite(at)) return at;
-  throw new LongshoreError("INVALID_INPUT", `"${value}" is not a time.`, { hint: "Write 30s, 15m, 2h, 1d, or 2026-01-31T12:00:00Z." });
 }
 
 function tailOf(value: string | undefined, since: number | undefined): number | undefined {

@@ -3,9 +3,8 @@ import { dataDirectory, type Presence, readPresence } from "@longshore/server";
 import { z } from "zod";
 import { callApi } from "../api.js";
 import { type Command, type Output, text, type Values } from "../command.js";
+import { momentOf } from "../moments.js";
 import { s3Keys } from "../s3-keys.js";
-
-const UNIT_MS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 const token = z.object({
   id: z.string(),
@@ -69,7 +68,7 @@ const ACTIONS: Readonly<Record<string, Action>> = {
       scopes: required(values, "scopes")
         .split(",")
         .map((each) => each.trim()),
-      ...(expires === undefined ? {} : { expires_on: expiry(expires, Date.now()) }),
+      ...(expires === undefined ? {} : { expires_on: new Date(momentOf(expires, "ahead", Date.now())).toISOString() }),
     };
     const created = await callApi(presence(), "POST", "/tokens", token.extend({ value: z.string() }), body);
     if (values.json === true) output.print(JSON.stringify(created, undefined, 2));
@@ -123,12 +122,4 @@ function required(values: Values, name: string): string {
   const value = text(values, name);
   if (value !== undefined) return value;
   throw new LongshoreError("INVALID_INPUT", `A token needs --${name}.`, { hint: 'See "longshore token --help".' });
-}
-
-/** RFC 3339. Errors: `INVALID_INPUT`. */
-function expiry(value: string, now: number): string {
-  const [, amount, unit = ""] = /^(\d{1,6})([mhd])$/.exec(value) ?? [];
-  const at = amount === undefined ? Date.parse(value) : now + Number(amount) * (UNIT_MS[unit] ?? 0);
-  if (Number.isFinite(at)) return new Date(at).toISOString();
-  throw new LongshoreError("INVALID_INPUT", `"${value}" is not a time.`, { hint: "Write 30d, 12h, 15m, or 2027-01-31T12:00:00Z." });
 }

@@ -119,6 +119,9 @@ Examples:
     const settings = readSettings(flagSettings(values), text(values, "config"));
     await requireReady(settings);
     for (const { name, ok, found, fix } of edgeChecks(settings)) if (!ok) output.note(`${name}: ${found}. ${fix}.`);
+    // From here on, so that a signal while it starts ends what is started.
+    const ended = endSignal();
+    void ended.then((signal) => output.note(`${signal}: ending containers and Workers …`));
     const installation = await up(settings, (message) => output.note(message));
     const { presence } = installation;
     output.print(`Longshore is up.
@@ -130,8 +133,7 @@ Examples:
 Deploy an application from its directory:
   longshore deploy${values.data === undefined ? "" : ` --data ${settings.data}`}
 Ctrl-C ends it.`);
-    const signal = await endSignal();
-    output.note(`${signal}: ending containers and Workers …`);
+    await ended;
     await installation.stop();
     return 0;
   },
@@ -154,7 +156,7 @@ function settingValue(name: SettingName, value: string): unknown {
 
 /** What is not a number stays text, so that the settings' own check names it. */
 function number(value: string): number | string {
-  return /^\d+$/.test(value) ? Number(value) : value;
+  return /^\d+(\.\d+)?$/.test(value) ? Number(value) : value;
 }
 
 /** What is not `name=value` gets an empty value, so that the settings' own check names it. */

@@ -27,17 +27,16 @@ export async function callWrangler(argv: readonly string[], environment: NodeJS.
   }
 }
 
-/** Takes `--data <dir>`, which is ours, out of a command line that is otherwise wrangler's. Errors: `INVALID_INPUT` when the directory is missing. */
+/** Takes `--data <dir>` or `--data=<dir>`, which is ours, out of a command line that is otherwise wrangler's. Errors: `INVALID_INPUT` when the directory is missing. */
 export function takeData(argv: readonly string[]): { data: string | undefined; rest: string[] } {
-  const joined = argv.find((word) => word.startsWith("--data="));
-  if (joined !== undefined) return { data: joined.slice("--data=".length), rest: argv.filter((word) => word !== joined) };
-  const position = argv.indexOf("--data");
-  if (position < 0) return { data: undefined, rest: [...argv] };
-  const value = argv[position + 1];
-  if (value === undefined || value.startsWith("-")) {
+  const position = argv.findIndex((word) => word === "--data" || word.startsWith("--data="));
+  const word = argv[position];
+  if (word === undefined) return { data: undefined, rest: [...argv] };
+  const [data, after] = word === "--data" ? [argv[position + 1], position + 2] : [word.slice("--data=".length), position + 1];
+  if (data === undefined || data === "" || data.startsWith("-")) {
     throw new LongshoreError("INVALID_INPUT", "--data needs a value: the installation's data directory.");
   }
-  return { data: value, rest: argv.filter((_, index) => index !== position && index !== position + 1) };
+  return { data, rest: [...argv.slice(0, position), ...argv.slice(after)] };
 }
 
 /** The wrangler that an application in this directory would use. */
