@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { baseEnvironment, cli, type Finished, leftovers, platformSuite, run } from "@longshore/testkit";
+import { baseEnvironment, cli, collect, eventually, type Finished, leftovers, platformSuite, run } from "@longshore/testkit";
 import { busyboxApp } from "./busybox-app.js";
 
 const APP = "steady";
@@ -64,6 +65,26 @@ test("a port is taken at the next start: nothing is left, and with the port free
   assert.deepEqual(leftovers(platform.data), []);
   await platform.upAgain();
   assert.equal(await (await platform.fetch(APP, "/one/")).text(), "first version\n");
+});
+
+test("a signal while it starts ends what was started", async () => {
+  const data = mkdtempSync(join(tmpdir(), "longshore-e2e-"));
+  const up = spawn(process.execPath, [cli, "up", "--data", data, ...FREE_PORTS], {
+    env: baseEnvironment(),
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  const said = collect(up.stderr);
+  const exited = once(up, "exit");
+  try {
+    await eventually("its engine", DEADLINE_MS, () => existsSync(join(data, "logs/engine.log")) || undefined);
+    up.kill("SIGTERM");
+    assert.deepEqual(await exited, [0, null], said.text);
+    assert.match(said.text, /^SIGTERM: ending containers and Workers/m);
+    assert.deepEqual(leftovers(data), []);
+  } finally {
+    up.kill("SIGKILL");
+    rmSync(data, { recursive: true, force: true });
+  }
 });
 
 test("a setting that is not valid is named", async () => {

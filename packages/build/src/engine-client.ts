@@ -100,16 +100,21 @@ export async function loadArchive(socket: string, archive: Readable): Promise<vo
     path: "/images/load",
     headers: { host: "engine", "content-type": "application/x-tar" },
   });
-  const answered = once(request, "response", { signal: AbortSignal.timeout(LOAD_TIMEOUT_MS) }) as Promise<[IncomingMessage]>;
-  const sent = pipeline(archive, request);
-  const [response] = await answered;
-  const body = await buffer(response);
-  if (response.statusCode !== 200) {
+  const signal = AbortSignal.timeout(LOAD_TIMEOUT_MS);
+  const sent = pipeline(archive, request, { signal });
+  // It is looked at when there is an answer; an engine that ends fails both.
+  sent.catch(() => undefined);
+  try {
+    const [response] = (await once(request, "response", { signal })) as [IncomingMessage];
+    const body = await buffer(response);
+    if (response.statusCode !== 200) throw failure({ status: response.statusCode ?? 0, headers: response.headers, body }, "take the image");
+    await sent;
+  } catch (error) {
+    throw error instanceof LongshoreError ? error : noAnswer(socket, error);
+  } finally {
     archive.destroy();
-    await sent.catch(() => undefined);
-    throw failure({ status: response.statusCode ?? 0, headers: response.headers, body }, "take the image");
+    request.destroy();
   }
-  await sent;
 }
 
 async function ask(socket: string | undefined, method: string, path: string): Promise<HttpResponse | undefined> {
@@ -126,15 +131,16 @@ async function ask(socket: string | undefined, method: string, path: string): Pr
   } catch (error) {
     // No socket, or nobody behind it: the engine is not up, so it has no containers.
     if (isErrno(error, "ENOENT") || isErrno(error, "ECONNREFUSED")) return undefined;
-    throw new LongshoreError(
-      "UNAVAILABLE",
-      `The engine at ${socket} did not answer: ${error instanceof Error ? error.message : String(error)}.`,
-      {
-        cause: error,
-        hint: 'See whether it is well with "longshore status".',
-      },
-    );
+    throw noAnswer(socket, error);
   }
+}
+
+function noAnswer(socket: string, cause: unknown): LongshoreError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new LongshoreError("UNAVAILABLE", `The engine at ${socket} did not answer: ${reason}.`, {
+    cause,
+    hint: 'See whether it is well with "longshore status".',
+  });
 }
 
 function failure(response: HttpResponse, doing: string, code: "UNAVAILABLE" | "CONFLICT" = "UNAVAILABLE"): LongshoreError {

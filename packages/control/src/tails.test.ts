@@ -80,7 +80,7 @@ describe("tails", () => {
     assert.equal(harness.workers.running.get("seen")?.traced, true);
   });
 
-  test("one connection to a tail is served, and none to one that was ended before it was", async () => {
+  test("one connection to a tail is served, and none of a token that is revoked before it is", async () => {
     const waiting: (() => void)[] = [];
     let listeners = 0;
     const traces = async () => {
@@ -88,7 +88,14 @@ describe("tails", () => {
       listeners++;
       return { [Symbol.dispose]: () => void listeners-- };
     };
-    const parts = { workers: { traces }, store: { head: async () => ({}) }, releases: { watch: () => false }, locks: new KeyedMutex() };
+    const known = new Set(["token", "revoked"]);
+    const parts = {
+      workers: { traces },
+      store: { head: async () => ({}), activeVersion: async () => ({}) },
+      releases: { watch: (script: string) => script === "replaced", run: async () => void known.delete("revoked") },
+      apiTokens: { credentials: async (id: string) => (known.has(id) ? {} : undefined) },
+      locks: new KeyedMutex(),
+    };
     const tails = new Tails({ ...parts, clock: Date.now } as unknown as TailsParts);
     const connect = ({ id }: { id: string }) => {
       const { socket, said } = fakeSocket();
@@ -105,6 +112,9 @@ describe("tails", () => {
     await new Promise(setImmediate);
     assert.match(first.said(), /^HTTP\/1\.1 101 /);
     assert.deepEqual([second.socket.destroyed, late.socket.destroyed, listeners], [true, true, 1]);
+    // Its token is revoked while the Worker is replaced so that it can be watched.
+    await assert.rejects(tails.begin("replaced", [], "revoked"), /was revoked/);
+    assert.deepEqual(tails.of("replaced"), []);
     tails[Symbol.dispose]();
   });
 });

@@ -122,8 +122,13 @@ test("a workerd that is on no record is ended, and a record of another process i
   const record = JSON.parse(readFileSync(join(directory, "run/app/process.json"), "utf8"));
   const own = { ...record, pid: process.pid, startTime: processFacts(process.pid)?.startTime };
   writeFileSync(join(directory, "run/app/process.json"), JSON.stringify(own));
+  // Somebody who looks at it is no workerd either.
+  const reader = spawn("tail", ["-f", join(directory, "run/app/process.json")], { stdio: "ignore" });
+  await once(reader, "spawn");
   const host = await hostOn(directory);
   try {
+    assert.deepEqual([reader.exitCode, reader.signalCode, reader.kill("SIGKILL")], [null, null, true]);
+    await once(reader, "exit");
     assert.equal(host.upstream("app"), undefined);
     while (isAlive(pid, facts.startTime)) await new Promise((resolve) => setImmediate(resolve));
     await host.apply(modules.counter("app", "one"));

@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { WorkerBinding } from "@longshore/contract";
 import { COUNTER_ID, envCode, fetchSocket, fetchText, hexId, noHold, type TestHost, testHost, untilChange } from "./fixtures.js";
+import { workerdsWithArgument } from "./process/proc.js";
 
 const recordOf = ({ directory }: TestHost, script: string): { pid: number; releaseId: string } =>
   JSON.parse(readFileSync(join(directory, "run", script, "process.json"), "utf8"));
@@ -132,6 +133,19 @@ test("a workerd that ends again and again is reported unavailable, and comes bac
   assert.match(JSON.stringify(it.host.upstream("app")), /The Worker .*app.* stopped: its workerd was ended by SIGKILL.*last words/);
   await untilChange(it.host, () => "socketPath" in (it.host.upstream("app") ?? {}));
   assert.equal(await fetchText(it.host, "app"), "here");
+});
+
+test("a workerd that cannot be put on record serves all the same, and is the only one", async () => {
+  await using it = await testHost();
+  await it.host.apply(it.modules.counter("app", "one"));
+  assert.equal(await fetchText(it.host, "app", "/count"), "1");
+  const { pid } = recordOf(it, "app");
+  // As where the file system of the records is full.
+  mkdirSync(join(it.directory, "run/app/process.json.new"));
+  process.kill(pid, "SIGKILL");
+  await untilChange(it.host, () => it.messages.some((message) => message.includes("could not be put on record")));
+  assert.equal(await fetchText(it.host, "app", "/count"), "2");
+  assert.equal(workerdsWithArgument(join(it.directory, "run/")).length, 1);
 });
 
 test("an open WebSocket does not keep a deploy waiting longer than the grace", async () => {

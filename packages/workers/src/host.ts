@@ -23,7 +23,7 @@ import { killStray } from "./process/adopted.js";
 import type { LaunchOptions } from "./process/launch.js";
 import { assertSocketPath } from "./process/listening-socket.js";
 import { LogFile } from "./process/log-file.js";
-import { processesWithArgument } from "./process/proc.js";
+import { workerdsWithArgument } from "./process/proc.js";
 import { type ProcessRecord, readLiveRecord, removeRecord } from "./process/record.js";
 import { QUEUES_NAME } from "./queues/queues-config.js";
 import { ownedDirectory, pruneReleases, releaseId, writeRelease } from "./release.js";
@@ -197,7 +197,7 @@ class Host implements RunningWorkerHost {
       else removeRecord(places.record);
       if (entry.name.startsWith(CHECK_PREFIX)) rmSync(places.runDirectory, { recursive: true, force: true });
     }
-    for (const { pid, startTime } of processesWithArgument(join(runDirectory, "/"))) {
+    for (const { pid, startTime } of workerdsWithArgument(join(runDirectory, "/"))) {
       if (adopted.has(pid) || pid === process.pid) continue;
       log(`Ending workerd ${pid}, which an earlier server started and did not record.`);
       await killStray(pid, startTime);

@@ -28,6 +28,8 @@ export function assetFiles({ assets, options }: Services): Hono {
     if (token === undefined || c.req.param("account") !== options.accountId) return next();
     if (c.req.query("base64") !== "true")
       throw new LongshoreError("INVALID_INPUT", "Static files are uploaded as base64 (`?base64=true`).");
+    // Before anything of the body is taken into memory: who sends it has shown nothing else.
+    assets.assertOpen(token);
     const uploaded: (readonly [string, Uint8Array])[] = [];
     for (const [hash, file] of await readForm(c.req.raw, FILES_LIMIT)) {
       uploaded.push([hash, Buffer.from(typeof file === "string" ? file : await file.text(), "base64")]);

@@ -48,6 +48,8 @@ export function databaseFiles(services: Services): Hono {
 export function databaseTransfers({ transfers }: Services): Hono {
   return new Hono()
     .put("/d1-transfers/:token", async (c) => {
+      // Before anything of the body is taken into memory: who sends it has shown nothing else.
+      await transfers.assertOpen(c.req.param("token"));
       const bytes = await readBody(c.req.raw, IMPORT_LIMIT);
       await transfers.put(c.req.param("token"), bytes);
       return new Response(null, { headers: { etag: `"${md5(bytes)}"` } });

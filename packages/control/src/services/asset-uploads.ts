@@ -38,6 +38,11 @@ export class AssetUploads {
     return { jwt: this.#sign(groups.length === 0 ? "complete" : "upload", script, id), buckets: groups };
   }
 
+  /** Errors: `UNAUTHORIZED` when this is no session's token, or its hour is over. */
+  assertOpen(token: string): void {
+    this.#verify(token, "upload");
+  }
+
   /**
    * Keeps files of a session, by hash. Resolves to the token that a deploy needs once none is missing.
    * Errors: `UNAUTHORIZED` for the token, `INVALID_INPUT` for a file that is not of the session or not of the size it was said to have.

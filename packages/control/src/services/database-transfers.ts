@@ -31,9 +31,15 @@ export class DatabaseTransfers {
     return token;
   }
 
+  /** Errors: `NOT_FOUND` when the token is not known or its hour is over. */
+  async assertOpen(token: string): Promise<void> {
+    if (this.#isCurrent(token) && (await this.#bucket.head(PREFIX + token)) !== undefined) return;
+    throw transferOver();
+  }
+
   /** Replaces the text under a token. Errors: `NOT_FOUND`. */
   async put(token: string, text: Uint8Array): Promise<void> {
-    await this.get(token);
+    await this.assertOpen(token);
     await this.#bucket.put(PREFIX + token, text);
   }
 
@@ -41,9 +47,7 @@ export class DatabaseTransfers {
   async get(token: string): Promise<Buffer> {
     const object = this.#isCurrent(token) ? await this.#bucket.get(PREFIX + token) : undefined;
     if (object !== undefined) return buffer(object.body);
-    throw new LongshoreError("NOT_FOUND", "There is no such upload or download any more.", {
-      hint: "Begin again: they are kept for an hour.",
-    });
+    throw transferOver();
   }
 
   async end(token: string): Promise<void> {
@@ -54,4 +58,10 @@ export class DatabaseTransfers {
     const made = TOKEN.exec(token)?.[1];
     return made !== undefined && this.#clock() - Number(made) < LIFETIME_MS;
   }
+}
+
+function transferOver(): LongshoreError {
+  return new LongshoreError("NOT_FOUND", "There is no such upload or download any more.", {
+    hint: "Begin again: they are kept for an hour.",
+  });
 }

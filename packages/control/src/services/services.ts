@@ -85,7 +85,7 @@ export function wireServices(options: ControlOptions): Services {
   const removal: RemovalParts = { store, queues, engine, workers, applications, locks };
   const assets = new AssetUploads(options.bucket, new Tokens(options.secretsKey, "static files", clock));
   const uploads = new Uploads({ ...removal, sealer, releases, assets, clock });
-  const tails = new Tails({ store, releases, workers, locks, clock, log });
+  const tails = new Tails({ store, releases, workers, apiTokens: options.tokens, locks, clock, log });
   const shells = new Shells({
     ...{ store, engine, server: options.shells, apiTokens: options.tokens },
     tokens: new Tokens(options.secretsKey, "shells", clock),

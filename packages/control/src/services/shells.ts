@@ -57,12 +57,12 @@ export class Shells {
   async #connect(id: string, request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     const given = /^Bearer\s+(\S+)$/i.exec(request.headers.authorization ?? "")?.[1] ?? "";
     const { instance: wanted, token: tokenId } = this.#parts.tokens.verify(given);
-    const caller = (await this.#parts.apiTokens.credentials(String(tokenId)))?.identity;
-    if (wanted !== id || caller === undefined || !allows(caller.scopes, "containers", "write")) {
-      throw new LongshoreError("FORBIDDEN", "The token is not for this instance.");
-    }
+    if (wanted !== id) throw notForThis();
     const { instance, keys } = await this.#find(id);
     const { engine, server } = this.#parts;
+    // Last, so that a token that is revoked meanwhile opens nothing: from the next line on, revoking it ends the connection.
+    const caller = (await this.#parts.apiTokens.credentials(String(tokenId)))?.identity;
+    if (caller === undefined || !allows(caller.scopes, "containers", "write")) throw notForThis();
     const container = `workerd-${instance.namespaceId}-${instance.durableObjectId}`;
     const connection = server.accept(request, socket, head, { ...keys, container, socketPath: engine.socketPath(instance.tenant) });
     this.#open.set(connection, caller.tokenId);
@@ -87,4 +87,8 @@ export class Shells {
     }
     return { instance, keys };
   }
+}
+
+function notForThis(): LongshoreError {
+  return new LongshoreError("FORBIDDEN", "The token is not for this instance.");
 }

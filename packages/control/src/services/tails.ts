@@ -1,10 +1,11 @@
 import { randomBytes } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
-import type { KeyedMutex, TraceSource } from "@longshore/contract";
+import { type KeyedMutex, LongshoreError, type TraceSource } from "@longshore/contract";
 import { TailSocket } from "../api/tail-socket.js";
 import { passes, type TailFilter } from "../model/tail-filters.js";
 import type { Clock, Log } from "../options.js";
+import type { ApiTokens } from "../state/api-tokens.js";
 import type { Store } from "../state/store.js";
 import type { Releases } from "./releases.js";
 
@@ -29,6 +30,7 @@ export interface TailsParts {
   readonly store: Store;
   readonly releases: Releases;
   readonly workers: TraceSource;
+  readonly apiTokens: Pick<ApiTokens, "credentials">;
   readonly locks: KeyedMutex;
   readonly clock: Clock;
   readonly log: Log;
@@ -45,10 +47,10 @@ export class Tails implements Disposable {
 
   /**
    * A tail that waits for its client. A Worker that was not started so that it can be watched (its `observability` is off) is replaced once.
-   * Errors: `NOT_FOUND`.
+   * Errors: `NOT_FOUND`, `UNAUTHORIZED` when the token was revoked meanwhile.
    */
   async begin(script: string, filters: readonly TailFilter[], tokenId: string): Promise<Tail> {
-    const { store, releases, locks, clock } = this.#parts;
+    const { store, releases, apiTokens, locks, clock } = this.#parts;
     await locks.run(script, async () => {
       const { value: head } = await store.head(script);
       if (!releases.watch(script)) return;
@@ -59,6 +61,11 @@ export class Tails implements Disposable {
     const timer = setTimeout(() => this.end(id), LIFETIME_MS).unref();
     const session = { id, script, filters, expiresAt: clock() + LIFETIME_MS, tokenId, timer };
     this.#sessions.set(id, session);
+    // From here on revoking the token ends it. Before, while the Worker was replaced, nobody knew of it.
+    if ((await apiTokens.credentials(tokenId)) === undefined) {
+      this.end(id);
+      throw new LongshoreError("UNAUTHORIZED", "The API token was revoked, or has expired.");
+    }
     return session;
   }
 

@@ -74,23 +74,36 @@ export class VersionImages {
     }
   }
 
-  /** Has new containers start on what the changes say, and running ones replaced in one step. The result puts everything back. */
+  /** Has new containers start on what the changes say, and running ones replaced in one step: all or none. The result puts everything back. */
   async apply(changes: readonly ImageChange[]): Promise<() => Promise<void>> {
     const { store, onCrash, clock } = this.#parts;
     const before: Application[] = [];
     const now = new Date(clock()).toISOString();
-    for (const { application, to } of changes) {
-      await store.applications.update(application, (current) => {
-        before.push(current);
-        const reaction = crashReactionOf(to.configuration) ?? onCrash;
-        const steps = planSteps({ step_percentage: 100 });
-        const plan = { id: randomUUID(), description: "Rollback of the Worker", kind: "full_auto", to, steps, onCrash: reaction } as const;
-        return { ...beginRollout(current, plan, [], now), updatedAt: now };
-      });
-    }
-    return async () => {
+    const undo = async (): Promise<void> => {
       for (const each of before) await store.applications.update(each.id, () => each);
     };
+    try {
+      for (const { application, to } of changes) {
+        await store.applications.update(application, (current) => {
+          before.push(current);
+          const reaction = crashReactionOf(to.configuration) ?? onCrash;
+          const steps = planSteps({ step_percentage: 100 });
+          const plan = {
+            id: randomUUID(),
+            description: "Rollback of the Worker",
+            kind: "full_auto",
+            to,
+            steps,
+            onCrash: reaction,
+          } as const;
+          return { ...beginRollout(current, plan, [], now), updatedAt: now };
+        });
+      }
+    } catch (error) {
+      await undo();
+      throw error;
+    }
+    return undo;
   }
 
   /** The changes count: from now on running containers are replaced. */

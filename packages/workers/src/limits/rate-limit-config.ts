@@ -14,8 +14,9 @@ export class ${ENTRYPOINT} extends WorkerEntrypoint {
     const { namespace, limit, period } = this.ctx.props;
     if (typeof options?.key !== "string") throw new TypeError("limit() takes { key } with a string");
     const number = Math.floor(Date.now() / (period * 1000));
-    let current = windows.get(namespace);
-    if (current?.number !== number) windows.set(namespace, (current = { number, counts: new Map() }));
+    const windowOf = namespace + "/" + period;
+    let current = windows.get(windowOf);
+    if (current?.number !== number) windows.set(windowOf, (current = { number, counts: new Map() }));
     const count = (current.counts.get(options.key) ?? 0) + 1;
     current.counts.set(options.key, count);
     return { success: count <= limit };

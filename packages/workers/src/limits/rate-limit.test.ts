@@ -11,6 +11,7 @@ const code = `export default { async fetch(request, env) {
 const bindings: WorkerBinding[] = [
   { type: "ratelimit", name: "TWO", namespaceId: "1", limit: 2, period: 60 },
   { type: "ratelimit", name: "OTHER", namespaceId: "2", limit: 1, period: 60 },
+  { type: "ratelimit", name: "SHORT", namespaceId: "1", limit: 100, period: 10 },
 ];
 
 test("each key of a namespace has its limit", { timeout: 120_000 }, async () => {
@@ -23,10 +24,10 @@ test("each key of a namespace has its limit", { timeout: 120_000 }, async () => 
   const minute = () => Math.floor(Date.now() / 60_000);
   for (let begun = minute(); ; begun = minute()) {
     const answers = [];
-    for (const path of ["/TWO?key=a", "/TWO?key=a", "/TWO?key=a", "/TWO?key=b", "/OTHER?key=a", "/OTHER?key=a"])
+    for (const path of ["/TWO?key=a", "/TWO?key=a", "/SHORT?key=a", "/TWO?key=a", "/TWO?key=b", "/OTHER?key=a", "/OTHER?key=a"])
       answers.push(await ask(path));
     if (minute() !== begun) continue;
-    assert.deepEqual(answers, [true, true, false, true, true, false]);
+    assert.deepEqual(answers, [true, true, true, false, true, true, false]);
     break;
   }
   assert.match(await fetchText(it.host, "app", "/TWO"), /takes \{ key \}/);

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
+import { basename } from "node:path";
 import { isErrno } from "@longshore/contract";
 
 /** What the kernel knows of a process. With `startTime`, a process id names one process for as long as the machine is up. */
@@ -31,12 +32,18 @@ export function isAlive(pid: number, startTime: number): boolean {
   return facts !== undefined && !facts.zombie && facts.startTime === startTime;
 }
 
-/** Processes of this machine (or pid namespace) that have `argument` at the beginning of one of their arguments. */
-export function processesWithArgument(argument: string): ProcessFacts[] {
+/**
+ * The workerds of this machine (or pid namespace) that have `argument` at the beginning of one of their arguments. Of other programs that have it,
+ * such as an operator's `curl --unix-socket`, none is ours to touch.
+ */
+export function workerdsWithArgument(argument: string): ProcessFacts[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
     .flatMap((name) => processFacts(Number(name)) ?? [])
-    .filter((facts) => !facts.zombie && facts.commandLine.some((word) => word.startsWith(argument)));
+    .filter(
+      ({ zombie, commandLine }) =>
+        !zombie && basename(commandLine[0] ?? "") === "workerd" && commandLine.some((word) => word.startsWith(argument)),
+    );
 }
 
 /** Sends a signal to exactly this process. False when it is gone. */

@@ -186,15 +186,22 @@ async function deliver(
 async function isThere(consumer: Consumer): Promise<boolean> {
   const deadline = Date.now() + WAIT_MS;
   const pause = () => new Promise<false>((resolve) => setTimeout(() => resolve(false), PAUSE_MS));
-  const late = new Promise<false>((resolve) => setTimeout(() => resolve(false), WAIT_MS));
-  while (Date.now() < deadline) {
-    const answered = consumer.ready().then(
-      () => true,
-      () => pause(),
-    );
-    if (await Promise.race([answered, late])) return true;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(() => resolve(false), WAIT_MS);
+  });
+  try {
+    while (Date.now() < deadline) {
+      const answered = consumer.ready().then(
+        () => true,
+        () => pause(),
+      );
+      if (await Promise.race([answered, late])) return true;
+    }
+    return false;
+  } finally {
+    clearTimeout(timer);
   }
-  return false;
 }
 
 /** The batch is tried again without having been tried. */

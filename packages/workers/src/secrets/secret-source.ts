@@ -10,8 +10,9 @@ export class SecretSource {
   private constructor(read: ReadAccountSecret, log: (message: string) => void) {
     this.#server = createServer((request, response) => {
       const [, store = "", name = ""] = (request.url ?? "").split("/");
-      read(store, decodeURIComponent(name)).then(
-        (value) => response.writeHead(value === undefined ? 404 : 200).end(value),
+      const value = async () => await read(store, decodeURIComponent(name));
+      value().then(
+        (found) => response.writeHead(found === undefined ? 404 : 200).end(found),
         (error: unknown) => {
           log(`A secret of the store ${store} could not be read for a Worker: ${String(error)}`);
           response.writeHead(500).end();

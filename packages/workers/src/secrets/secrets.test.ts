@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout } from "node:timers/promises";
 import type { WorkerBinding } from "@longshore/contract";
-import { fetchText, hexId, Modules, noHold, temporaryDirectory, testHost } from "../fixtures.js";
+import { fetchSocket, fetchText, hexId, Modules, noHold, temporaryDirectory, testHost } from "../fixtures.js";
 import { createWorkerHost } from "../host.js";
-import { KNOWN_FOR_MS } from "./secrets-config.js";
+import { KNOWN_FOR_MS, secretsSocket } from "./secrets-config.js";
 
 const STORE = hexId("store");
 const DEADLINE = { timeout: 120_000 };
@@ -31,6 +31,9 @@ test("a Worker gets the secrets it is bound to; a change needs no deploy, and wh
   await setTimeout(KNOWN_FOR_MS + 100);
   assert.equal(await fetchText(it.host, "app"), "second");
   assert.doesNotMatch(await fetchText(it.host, "app", "/what"), /longshore|secret/i);
+  // What no Worker's process asks ends nothing.
+  assert.equal(await fetchSocket(secretsSocket(`${it.directory}/run`), `/${STORE}/%zz`), "");
+  assert.match(it.messages.join("\n"), /could not be read for a Worker: URIError/);
 });
 
 test("while no server runs the value that is known is used; a new process waits for the next server", DEADLINE, async () => {

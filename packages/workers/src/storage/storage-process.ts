@@ -72,6 +72,7 @@ export class StorageProcess {
   readonly #options: StorageProcessOptions;
   readonly #supervisor: ScriptSupervisor;
   readonly #starts = new Serial();
+  #ending = false;
   #known: { readonly config: string; readonly id: string } | undefined;
 
   constructor(options: StorageProcessOptions) {
@@ -104,9 +105,13 @@ export class StorageProcess {
     this.#supervisor.adopt(record);
   }
 
-  /** Resolves when the process serves as its configuration now says; at once if it does. Errors: `INTERNAL` when it cannot be started. */
+  /**
+   * Resolves when the process serves as its configuration now says; at once if it does.
+   * Errors: `INTERNAL` when it cannot be started, `UNAVAILABLE` when it has been stopped or detached.
+   */
   start(): Promise<void> {
     return this.#starts.run(async () => {
+      if (this.#ending) throw new LongshoreError("UNAVAILABLE", "Longshore is shutting down.", { hint: "Try again once it runs." });
       const { places, launch, program } = this.#options;
       const config = program.config(places.storage);
       if (this.#known?.config !== config) this.#known = { config, id: await this.#releaseId(config) };
@@ -163,12 +168,16 @@ export class StorageProcess {
       .slice(0, 32);
   }
 
+  /** Ends the process for good: what is asked of it from now on does not start it again. */
   stop(): Promise<void> {
-    return this.#supervisor.stop();
+    this.#ending = true;
+    return this.#starts.run(() => this.#supervisor.stop());
   }
 
+  /** Leaves the process to the next server. */
   detach(): Promise<void> {
-    return this.#supervisor.detach();
+    this.#ending = true;
+    return this.#starts.run(() => this.#supervisor.detach());
   }
 
   /** One request to a store, in the protocol of workerd's bindings. Errors: `UNAVAILABLE`, `NOT_FOUND` for a store that was destroyed. */

@@ -4,10 +4,11 @@ import { request } from "node:http";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { test } from "node:test";
-import type { WorkerBinding } from "@longshore/contract";
+import { LongshoreError, type WorkerBinding } from "@longshore/contract";
 import { fetchText, hexId, Modules, noHold, temporaryDirectory, testHost } from "../fixtures.js";
 import { createWorkerHost } from "../host.js";
 import { scriptPlaces } from "../layout.js";
+import { workerdsWithArgument } from "../process/proc.js";
 import { readLiveRecord } from "../process/record.js";
 
 const NAMESPACE = hexId("namespace");
@@ -142,6 +143,15 @@ test("a destroyed store is empty and refuses everything, also after a restart", 
   const second = await createWorkerHost(options);
   await assert.rejects(second.keyValues.get(NAMESPACE, "k"), { code: "NOT_FOUND" });
   await second.close();
+});
+
+test("what is asked of a store after the end is refused, and starts nothing", DEADLINE, async () => {
+  await using it = await testHost();
+  const put = (key: string) => it.host.keyValues.put(NAMESPACE, key, Buffer.from("value"), {});
+  await put("first");
+  await it.host.close();
+  await assert.rejects(put("after"), (error) => error instanceof LongshoreError && error.code === "UNAVAILABLE");
+  assert.deepEqual(workerdsWithArgument(join(it.directory, "run/")), []);
 });
 
 test("acknowledged writes outlive kill -9 of the storage process, which outlives the server", DEADLINE, async () => {

@@ -124,18 +124,19 @@ export class ScriptSupervisor {
       log: logFile,
       lifelinePath: places.lifeline,
     });
-    const { pid, startTime, logPosition } = process;
-    writeRecord(places.record, {
-      pid,
-      startTime,
-      logPosition,
-      releaseId: release.id,
-      versionId: release.versionId,
-      configPath: release.configPath,
-      sockets: release.sockets ?? [],
-    });
+    this.#record(process, release);
     logFile.startRotation();
     this.#watch(process, release, failures);
+  }
+
+  /** For the next server. Where it cannot be written, the Worker serves all the same, and the next server ends the process and starts another. */
+  #record({ pid, startTime, logPosition }: WorkerdProcess, { id, versionId, configPath, sockets = [] }: Release): void {
+    const { places, script, log } = this.#options;
+    try {
+      writeRecord(places.record, { pid, startTime, logPosition, releaseId: id, versionId, configPath, sockets });
+    } catch (error) {
+      log(`The workerd ${pid} of the Worker "${script}" could not be put on record: ${String(error)}`);
+    }
   }
 
   #watch(process: WorkerdProcess, release: Release, failures: number): void {
