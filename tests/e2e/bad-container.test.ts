@@ -2,13 +2,22 @@ import assert from "node:assert/strict";
 import { eventually, type Platform, platformSuite } from "@longshore/testkit";
 import { type BusyboxApp, busyboxApp } from "./busybox-app.js";
 
+/** So many tries take the published class a minute and a half where each is held for five seconds, and a few seconds where each is refused. */
+const WAITS = `async fetch() {
+    const cancellationOptions = { portReadyTimeoutMS: 5_000 };
+    return await this.startAndWaitForPorts({ ports: [9999], cancellationOptions }).catch((error) => new Response(String(error), { status: 500 }));
+  }`;
+
 /** Asked first and looked at last: it takes as long as a port may take to open. */
 let wrongPort: Promise<Answer> | undefined;
+let wrongPortPublished: Promise<Answer> | undefined;
 
 const { test } = platformSuite({
   prepare: async (platform) => {
     await deploy(platform, { name: "wrong-port", fields: "defaultPort = 9999;" });
     wrongPort = ask(platform, "wrong-port");
+    await deploy(platform, { name: "wrong-port-published", fields: WAITS }, "@cloudflare/containers");
+    wrongPortPublished = ask(platform, "wrong-port-published");
   },
 });
 
@@ -18,8 +27,9 @@ interface Answer {
   readonly text: string;
 }
 
-async function deploy(platform: Platform, app: BusyboxApp): Promise<void> {
+async function deploy(platform: Platform, app: BusyboxApp, library = "@longshore/containers"): Promise<void> {
   using directory = busyboxApp(app);
+  directory.replace("index.js", "@longshore/containers", library);
   await platform.deploy(directory.path);
 }
 
@@ -83,4 +93,11 @@ test("a port that nothing listens on: the ports that are listened on are named",
   const { status, code, text } = await wrongPort;
   assert.deepEqual([status, code], [504, "PORT_NOT_LISTENING"]);
   assert.match(text, /not listening to port 9999[\s\S]*only on 8080[\s\S]*defaultPort/);
+});
+
+test("the published class says so too, and does not ask for ever", async () => {
+  assert.ok(wrongPortPublished !== undefined);
+  const { status, text } = await wrongPortPublished;
+  assert.equal(status, 500);
+  assert.match(text, /not listening to port 9999[\s\S]*only on 8080/);
 });
