@@ -15,7 +15,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 process.chdir(root);
 
 const FILE_SECONDS = "--file-seconds=";
-const fileSeconds = Number(process.argv.find((word) => word.startsWith(FILE_SECONDS))?.slice(FILE_SECONDS.length) ?? 240);
+const fileSeconds = Number(process.argv.find((word) => word.startsWith(FILE_SECONDS))?.slice(FILE_SECONDS.length) ?? 400);
 const words = process.argv.slice(2).filter((word) => !word.startsWith("-"));
 if (!process.argv.includes("--no-setup")) step(process.execPath, ["tools/setup.mjs", "--tests"]);
 if (!process.argv.includes("--no-build")) step(process.execPath, ["node_modules/typescript/bin/tsc", "-b"]);

@@ -3,6 +3,7 @@ import type { LookupFunction } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { InstanceInfo } from "@longshore/contract";
+import { freePort } from "@longshore/contract/testing";
 import { EngineClient, EngineDirectories } from "@longshore/engine";
 import { type Presence, runDirectory } from "@longshore/server";
 import { Agent, fetch, type RequestInit, type Response } from "undici";
@@ -40,15 +41,17 @@ export class Platform implements AsyncDisposable {
   #process: UpProcess;
   #presence: Presence | undefined;
 
-  private constructor(data: string, options: PlatformOptions) {
+  private constructor(data: string, options: PlatformOptions, ports: readonly number[]) {
     this.data = data;
     this.#options = options;
-    this.#process = this.#spawn(["--edge-port", "0", "--api-port", "0", "--registry-port", "0"]);
+    this.#process = this.#spawn(["--edge-port", "--api-port", "--registry-port"].flatMap((name, index) => [name, String(ports[index])]));
   }
 
   /** Starts one and resolves when it serves and its base images are there. Throws what "up" says when it does not start. */
   static async start(options: PlatformOptions = {}): Promise<Platform> {
-    const platform = new Platform(options.data ?? mkdtempSync(join(tmpdir(), "longshore-e2e-")), options);
+    // Not such as the kernel gives out by itself: one that is killed takes its ports again, and nobody may have them meanwhile.
+    const ports = [await freePort(), await freePort(), await freePort()];
+    const platform = new Platform(options.data ?? mkdtempSync(join(tmpdir(), "longshore-e2e-")), options, ports);
     try {
       platform.#presence = await platform.#process.ready();
       for (const image of options.images ?? ["busybox"]) await platform.succeed(["image", "seed", image]);
