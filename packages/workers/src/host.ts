@@ -1,24 +1,16 @@
 import { readdirSync, rmSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import {
-  type Databases,
-  type KeyValues,
-  LongshoreError,
-  type Queues,
-  type ReadAccountSecret,
-  type TraceEvent,
-  type WorkerTarget,
-} from "@longshore/contract";
-import { assetsDirectory, pruneAssets, writeAssets } from "./asset-files.js";
+import type { Databases, KeyValues, Queues, ReadAccountSecret, TraceEvent, WorkerTarget } from "@longshore/contract";
+import { assetsDirectory, pruneAssets } from "./asset-files.js";
 import { CHECK_PREFIX, checkTarget } from "./check.js";
 import { CRON_STORAGE } from "./config/cron-config.js";
 import { ExperimentalFlags } from "./config/experimental-flags.js";
 import { validateScriptName, validateTarget } from "./config/validate.js";
-import { type WorkerConfig, workerConfig } from "./config/worker-config.js";
+import { workerConfig } from "./config/worker-config.js";
 import type { RunningWorkerHost, WorkerHostOptions } from "./host-options.js";
-import { lastingDirectory } from "./lasting-directory.js";
 import { type ScriptPlaces, scriptPlaces } from "./layout.js";
+import { prepareFiles } from "./prepare.js";
 import { killStray } from "./process/adopted.js";
 import type { LaunchOptions } from "./process/launch.js";
 import { assertSocketPath } from "./process/listening-socket.js";
@@ -26,16 +18,16 @@ import { LogFile } from "./process/log-file.js";
 import { workerdsWithArgument } from "./process/proc.js";
 import { type ProcessRecord, readLiveRecord, removeRecord } from "./process/record.js";
 import { QUEUES_NAME } from "./queues/queues-config.js";
-import { ownedDirectory, pruneReleases, releaseId, writeRelease } from "./release.js";
+import { ownedDirectory, pruneReleases, releaseId } from "./release.js";
 import { SecretSource } from "./secrets/secret-source.js";
 import { secretsSocket } from "./secrets/secrets-config.js";
 import { Offers } from "./services/offers.js";
 import { callsOf, entryId, entrySocket, SERVICES_DIRECTORY, type ServiceEntry } from "./services/service-calls.js";
 import { SharedProcesses } from "./shared-processes.js";
 import { ScriptSupervisor } from "./supervisor/script-supervisor.js";
-import { Serial } from "./supervisor/serial.js";
 import { sinkSocket } from "./traces/trace-config.js";
 import { TraceSink } from "./traces/trace-sink.js";
+import { Turns } from "./turns.js";
 import { findWorkerd, workerdVersion } from "./workerd-binary.js";
 
 /** Starts a host, and adopts the workerds that an earlier one left running. Errors: `INTERNAL` when workerd cannot be run, `INVALID_INPUT` for a run directory that is too long for sockets. */
@@ -61,8 +53,7 @@ class Host implements RunningWorkerHost {
   readonly #version: string;
   readonly #launch: Pick<LaunchOptions, "workerdPath" | "readyTimeoutMs" | "uid" | "gid">;
   readonly #scripts = new Map<string, ScriptSupervisor>();
-  /** Whole operations of one script, files and processes, one after the other. */
-  readonly #serials = new Map<string, Serial>();
+  readonly #turns = new Turns();
   readonly #shared: SharedProcesses;
   readonly #experimental: ExperimentalFlags;
   readonly #offers: Offers;
@@ -70,7 +61,6 @@ class Host implements RunningWorkerHost {
   readonly #secrets: SecretSource;
   /** What runs, or should. */
   readonly #targets = new Map<string, WorkerTarget>();
-  #ending = false;
   readonly #listeners = new Set<(script: string) => void>();
 
   constructor(options: WorkerHostOptions, workerdPath: string, version: string, sink: TraceSink, secrets: SecretSource) {
@@ -123,7 +113,7 @@ class Host implements RunningWorkerHost {
     await this.#setCalls(script, [...before, ...after]);
     let calls: readonly ServiceEntry[] = before;
     try {
-      await this.#inTurn(script, async () => {
+      await this.#turns.take(script, async () => {
         await this.#apply(target);
         this.#targets.set(script, target);
       });
@@ -136,7 +126,7 @@ class Host implements RunningWorkerHost {
   async remove(script: string, { deleteData }: { deleteData: boolean }): Promise<void> {
     validateScriptName(script);
     const places = this.#places(script);
-    await this.#inTurn(script, async () => {
+    await this.#turns.take(script, async () => {
       await this.#scripts.get(script)?.stop();
       this.#scripts.delete(script);
       await rm(places.runDirectory, { recursive: true, force: true });
@@ -170,17 +160,17 @@ class Host implements RunningWorkerHost {
   }
 
   async close(): Promise<void> {
-    this.#ending = true;
+    this.#turns.close();
     await this.#shared.stopDelivering();
-    await Promise.all([...this.#scripts].map(([script, supervisor]) => this.#queue(script).run(() => supervisor.stop())));
+    await this.#turns.last(this.#scripts.keys(), async (script) => this.#scripts.get(script)?.stop());
     this.#sink.close();
     this.#secrets.close();
     await this.#shared.stop();
   }
 
   async detach(): Promise<void> {
-    this.#ending = true;
-    await Promise.all([...this.#scripts].map(([script, supervisor]) => this.#queue(script).run(() => supervisor.detach())));
+    this.#turns.close();
+    await this.#turns.last(this.#scripts.keys(), async (script) => this.#scripts.get(script)?.detach());
     this.#sink.close();
     this.#secrets.close();
     await this.#shared.detach();
@@ -207,7 +197,7 @@ class Host implements RunningWorkerHost {
   async #apply(target: WorkerTarget): Promise<void> {
     const places = this.#places(target.script);
     const { assets } = target.version;
-    const { runDirectory, objectsSocket } = this.#options;
+    const { runDirectory, objectsSocket, readModule } = this.#options;
     // Files alone have no handler: what is in the queue waits for code.
     const offers = this.#offers.of(target.script).filter(({ queues }) => !queues || target.version.modules.length > 0);
     const config = workerConfig(target, {
@@ -224,7 +214,7 @@ class Host implements RunningWorkerHost {
     const supervisor = this.#supervisor(target.script, places);
     const sockets = offers.map((entry) => ({ name: entryId(entry), path: entrySocket(runDirectory, entry) }));
     const release = { id, versionId: target.version.id, configPath: join(places.releases, id, "config.capnp"), sockets };
-    if (supervisor.releaseId !== id) await this.#prepare(target, places, config, id);
+    if (supervisor.releaseId !== id) await prepareFiles(target, places, { id, config, owner: this.#launch, readModule });
     try {
       await supervisor.apply(release);
       await pruneAssets(places.assets, assets);
@@ -240,25 +230,12 @@ class Host implements RunningWorkerHost {
     const changed = this.#offers.set(caller, calls).filter((script) => script !== caller);
     await Promise.all(
       changed.map((script) =>
-        this.#inTurn(script, async () => {
+        this.#turns.take(script, async () => {
           const target = this.#targets.get(script);
           if (target !== undefined) await this.#apply(target);
         }),
       ),
     );
-  }
-
-  async #inTurn(script: string, operation: () => Promise<void>): Promise<void> {
-    await this.#queue(script).run(async () => {
-      if (this.#ending) throw new LongshoreError("UNAVAILABLE", "Longshore is shutting down.", { hint: "Try again once it runs." });
-      await operation();
-    });
-  }
-
-  #queue(script: string): Serial {
-    const serial = this.#serials.get(script) ?? new Serial();
-    this.#serials.set(script, serial);
-    return serial;
   }
 
   #adopt(script: string, places: ScriptPlaces, record: ProcessRecord): boolean {
@@ -271,22 +248,6 @@ class Host implements RunningWorkerHost {
       this.#options.log(`The workerd ${record.pid} of the Worker "${script}" cannot be watched, so it is ended: ${String(error)}`);
       return false;
     }
-  }
-
-  async #prepare(
-    { version: { assets }, namespaces, crons = [] }: WorkerTarget,
-    places: ScriptPlaces,
-    config: WorkerConfig,
-    id: string,
-  ): Promise<void> {
-    const owner = this.#launch;
-    for (const directory of [places.runDirectory, places.releases]) await ownedDirectory(directory, 0o711, {});
-    await lastingDirectory(places.dataDirectory, 0o711, {});
-    await lastingDirectory(places.storage, 0o700, owner);
-    const databases = [...namespaces.map((namespace) => namespace.id), ...(crons.length === 0 ? [] : [CRON_STORAGE])];
-    for (const each of databases) await lastingDirectory(join(places.storage, each), 0o755, owner);
-    if (assets !== undefined) await writeAssets(places.assets, assets, this.#options.readModule, owner);
-    await writeRelease(places.releases, id, config, this.#options.readModule, owner);
   }
 
   #supervisor(script: string, places: ScriptPlaces): ScriptSupervisor {
