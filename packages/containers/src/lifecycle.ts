@@ -1,5 +1,5 @@
 import { engineAccount, explained, lastStop } from "./engine-account.js";
-import { exitCodeOf } from "./engine-error.js";
+import { ExitWatch } from "./exit-watch.js";
 import { isUp } from "./is-up.js";
 import { type Exit, Run } from "./run.js";
 import { StartLimit } from "./start-limit.js";
@@ -55,6 +55,7 @@ export class Lifecycle {
   #last: { readonly run: Run; readonly stop: LastStop } | undefined;
   #limit = new StartLimit();
   #stopHook: Promise<void> = Promise.resolve();
+  #watch: ExitWatch;
 
   constructor(
     private readonly ctx: DurableObjectState,
@@ -62,8 +63,9 @@ export class Lifecycle {
     private readonly store: StateStore,
     private readonly host: LifecycleHost,
   ) {
+    this.#watch = new ExitWatch(container, { ended: (run, code) => this.#end(run, code), lost: () => host.lost() });
     if (!container.running) return;
-    this.run = this.#watch(new Run(container, true));
+    this.run = this.#watch.begin(new Run(container, true));
     // Whoever started it may have ended before that was written down.
     if (!mayRun(store.get().status)) store.set("running");
   }
@@ -94,7 +96,7 @@ export class Lifecycle {
     const failure = await this.ctx.blockConcurrencyWhile(async () => {
       try {
         const done = this.host.onStart();
-        if (done instanceof Promise) this.#listenInside(run);
+        if (done instanceof Promise) this.#watch.alsoInside(run);
         await done;
         return undefined;
       } catch (error) {
@@ -196,12 +198,12 @@ export class Lifecycle {
   #run(given: ContainerStartConfigOptions): Run {
     this.ctx.waitUntil(this.noteMissedExit());
     if (this.container.running) {
-      this.run = this.#watch(new Run(this.container, true));
+      this.run = this.#watch.begin(new Run(this.container, true));
       return this.run;
     }
     const options = this.host.startOptions(given);
     this.container.start(options);
-    this.run = this.#watch(new Run(this.container, false));
+    this.run = this.#watch.begin(new Run(this.container, false));
     this.run.given = given;
     this.run.options = options;
     this.store.set("running");
@@ -212,51 +214,6 @@ export class Lifecycle {
   /** A start that is under way is one that can be stopped. */
   async #begun(): Promise<void> {
     await this.#beginning?.catch(() => undefined);
-  }
-
-  #watch(run: Run): Run {
-    void this.container.monitor().then(
-      () => this.#end(run, 0),
-      (error) => this.#endedBy(run, error),
-    );
-    return run;
-  }
-
-  /** In a critical section only what was begun there is heard: a hook that waits for a process which has ended would wait until it is reset. */
-  #listenInside(run: Run): void {
-    void this.container.monitor().then(
-      () => this.#end(run, 0),
-      (error) => {
-        const code = exitCodeOf(error);
-        if (code !== undefined) this.#end(run, code);
-      },
-    );
-  }
-
-  async #endedBy(run: Run, error: unknown): Promise<void> {
-    const code = exitCodeOf(error);
-    if (code !== undefined) return this.#end(run, code);
-    // No exit code: either it never started, or contact with the engine broke. Only the engine knows.
-    if ((run.adopted || run.readyPorts.size > 0) && (await this.isUp())) return await this.#takeBack(run);
-    return this.#end(run, undefined);
-  }
-
-  /**
-   * The process runs, but the runtime takes it for ended. The engine gives it back to a start that asks for just the same; where that is not known, a
-   * new object has to find it, since the runtime removes a container that it cannot create.
-   */
-  async #takeBack(run: Run): Promise<void> {
-    if (run.options === undefined) return this.host.lost();
-    try {
-      if (!this.container.running) this.container.start(run.options);
-      await this.container.monitor();
-      return this.#end(run, 0);
-    } catch (error) {
-      const code = exitCodeOf(error);
-      if (code !== undefined) return this.#end(run, code);
-      if (await this.isUp()) this.host.lost();
-      else this.#end(run, undefined);
-    }
   }
 
   #end(run: Run, code: number | undefined): void {
