@@ -1,13 +1,12 @@
 import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { copyFile, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { end } from "../lib/command.mjs";
-import { cpuSecondsOf } from "../lib/cpu.mjs";
 import { firstByte } from "../lib/first-byte.mjs";
+import { freePort } from "../lib/floor.mjs";
 import { startPlatform } from "../lib/platform.mjs";
+import { processorTime } from "../lib/processor-time.mjs";
 import { median, round } from "../lib/statistics.mjs";
 import { table } from "../lib/table.mjs";
 import { loadGenerator } from "../lib/wrk.mjs";
@@ -75,26 +74,19 @@ const config :Workerd.Config = (
   }
 }
 
-async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  return port;
-}
-
 /** One load, with the processor time in µs that each process used for each request. */
 async function measured(load, { pids, ...target }, connections) {
   const before = await cpuOf(pids);
   const outcome = await load({ ...target, connections, seconds: SECONDS });
   const after = await cpuOf(pids);
   const requests = outcome.rps * SECONDS;
-  const cpu = Object.fromEntries(Object.keys(pids).map((name) => [`${name}_us`, ((after[name] - before[name]) * 1e6) / requests]));
+  const cpu = Object.fromEntries(Object.keys(pids).map((name) => [`${name}_us`, ((after[name] - before[name]) * 1e3) / requests]));
   return { ...outcome, ...cpu };
 }
 
+/** Processor time that each process has used so far, in ms. */
 async function cpuOf(pids) {
-  return Object.fromEntries(await Promise.all(Object.entries(pids).map(async ([name, pid]) => [name, await cpuSecondsOf(pid)])));
+  return Object.fromEntries(await Promise.all(Object.entries(pids).map(async ([name, pid]) => [name, await processorTime([pid])])));
 }
 
 function report(samples) {

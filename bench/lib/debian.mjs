@@ -13,7 +13,7 @@ const SYSTEM_PATH = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin
  * @param {readonly string[]} packages the packages that bring it
  * @param {string} directory where to unpack; need not exist
  * @param {(message: string) => void} log
- * @returns {Promise<{ path: string, environment: Record<string, string> }>} what to add to a child's environment
+ * @returns {Promise<Record<string, string>>} what to add to a child's environment
  */
 export async function debianPrograms(programs, packages, directory, log) {
   const present = await Promise.all(programs.map(isInstalled));

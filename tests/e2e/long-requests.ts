@@ -28,7 +28,7 @@ export async function download(platform: Platform, app: string, path: string, ms
   return (await answer).problem(undefined);
 }
 
-/** An open WebSocket. `lost` counts messages that did not come back while it was open. */
+/** An open WebSocket: `closed` resolves to the moment of its end, `echoed` sends a message and waits until it comes back. */
 export async function webSocket(
   platform: Platform,
   app: string,

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { Agent, request } from "node:http";
-import { buffer } from "node:stream/consumers";
+import { Agent } from "node:http";
 import { test } from "node:test";
+import { type RawAnswer, sendRaw } from "@longshore/contract/testing";
 import fc from "fast-check";
 import { type Draft, drafts } from "./test-support/fuzz/drafts.js";
-import { type ApiRequest, type Route, requestOf } from "./test-support/fuzz/requests.js";
+import { type Route, requestOf } from "./test-support/fuzz/requests.js";
 import { createWorld, HELD, SECRET, STRANGERS, type World } from "./test-support/fuzz/world.js";
 import { TOKEN } from "./test-support/harness.js";
 
@@ -12,17 +12,9 @@ import { TOKEN } from "./test-support/harness.js";
 const RUNS = 500;
 /** What requests have changed makes others slower and less likely to be right: after so many an account is made anew. */
 const REQUESTS_PER_ACCOUNT = 200;
-/** Longer is a hang, also where every write waits for a busy disk. */
-const ANSWER_MS = 60_000;
 
 /** What there was after the last request. */
 const states = new WeakMap<World, string[]>();
-
-interface Answer {
-  readonly status: number;
-  readonly type: string;
-  readonly text: string;
-}
 
 test("whatever is asked of the API, it answers in its form, tells nobody what is not theirs, and changes nothing when it refuses", async () => {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
@@ -50,7 +42,7 @@ async function check(draft: Draft, routes: readonly Route[], world: World, agent
   const sent = await requestOf(draft, routes, world);
   const before = states.get(world) ?? (await harness.state());
   const logged = harness.logged.length;
-  const answer = await send(harness.url, agent, sent);
+  const answer = await sendRaw(Number(new URL(harness.url).port), agent, sent);
   const said = `${sent.method} ${sent.path} as ${draft.caller} ${sent.body?.toString("latin1").slice(0, 2_000) ?? ""} → ${answer.status} ${answer.text.slice(0, 500)}`;
 
   assert.ok(answer.status < 500, `${said} ${harness.logged.slice(logged).join("\n")}`);
@@ -63,7 +55,7 @@ async function check(draft: Draft, routes: readonly Route[], world: World, agent
   states.set(world, after);
 }
 
-function checkFailure({ text, type }: Answer, said: string): void {
+function checkFailure({ text, type }: RawAnswer, said: string): void {
   assert.match(type, /^application\/json/, said);
   const envelope = JSON.parse(text) as {
     success: unknown;
@@ -79,25 +71,8 @@ function checkFailure({ text, type }: Answer, said: string): void {
   }
 }
 
-function checkSuccess({ text }: Answer, said: string): void {
+function checkSuccess({ text }: RawAnswer, said: string): void {
   const envelope = JSON.parse(text) as { success: unknown; errors: unknown; messages: unknown };
   assert.deepEqual([envelope.success, envelope.errors, envelope.messages], [true, [], []], said);
   assert.ok("result" in envelope, said);
-}
-
-async function send(url: string, agent: Agent, { method, path, headers, body }: ApiRequest): Promise<Answer> {
-  const { hostname, port } = new URL(url);
-  return await new Promise<Answer>((resolve, reject) => {
-    const lengths = body === undefined ? {} : { "content-length": body.length };
-    const options = { hostname, port, agent, method, path, headers: { ...headers, ...lengths }, signal: AbortSignal.timeout(ANSWER_MS) };
-    const outgoing = request(options, (response) => {
-      const { statusCode = 0, headers: received } = response;
-      buffer(response).then(
-        (bytes) => resolve({ status: statusCode, type: received["content-type"] ?? "", text: bytes.toString("utf8") }),
-        reject,
-      );
-    });
-    outgoing.on("error", (error) => reject(new Error(`${method} ${path}: ${error.message}`, { cause: error })));
-    outgoing.end(body);
-  });
 }

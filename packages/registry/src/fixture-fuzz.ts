@@ -1,5 +1,5 @@
 // A registry with images of two accounts, and requests that are nearly right, for the fuzz test of this package.
-import { type Damage, damagedBytes, damagedJson, damages, type Edit, edits, ODD_TEXTS } from "@longshore/contract/testing";
+import { type Damage, damagedBytes, damagedJson, damages, type Edit, edits, ODD_TEXTS, type RawRequest } from "@longshore/contract/testing";
 import fc from "fast-check";
 import {
   ACCOUNT,
@@ -118,15 +118,8 @@ export const drafts: fc.Arbitrary<Draft> = fc.record({
   body: fc.record({ pick: fc.nat({ max: 9 }), edits, damages: fc.oneof({ weight: 4, arbitrary: fc.constant([]) }, damages) }),
 });
 
-export interface RegistryRequest {
-  readonly method: string;
-  readonly path: string;
-  readonly headers: Record<string, string>;
-  readonly body: Buffer | undefined;
-}
-
 /** The request of a draft. */
-export function requestOf(draft: Draft, { known, manifests }: World): RegistryRequest {
+export function requestOf(draft: Draft, { known, manifests }: World): RawRequest {
   const value = (name: keyof World["known"], { known: index, odd: text }: Choice) => text ?? known[name][index % known[name].length] ?? "";
   let at = 0;
   const path = PATHS[draft.kind].replace(/\{(\w+)\}/g, (_whole, name: keyof World["known"]) =>

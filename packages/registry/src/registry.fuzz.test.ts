@@ -1,25 +1,17 @@
 import assert from "node:assert/strict";
-import { Agent, request } from "node:http";
-import { buffer } from "node:stream/consumers";
+import { Agent } from "node:http";
 import { test } from "node:test";
+import { type RawAnswer, sendRaw } from "@longshore/contract/testing";
 import fc from "fast-check";
-import { createWorld, type Draft, drafts, FOREIGN, type RegistryRequest, requestOf, type World } from "./fixture-fuzz.js";
+import { createWorld, type Draft, drafts, FOREIGN, requestOf, type World } from "./fixture-fuzz.js";
 
 /** Requests in the suite; `npm run fuzz -- registry` sends many more. */
 const RUNS = 500;
 /** What requests have changed makes others less likely to be right: after so many the registry is made anew. */
 const REQUESTS_PER_REGISTRY = 300;
-/** Longer is a hang. */
-const ANSWER_MS = 60_000;
 
 /** What there was after the last request. */
 const states = new WeakMap<World, string[]>();
-
-interface Answer {
-  readonly status: number;
-  readonly type: string;
-  readonly text: string;
-}
 
 test("whatever is asked of the registry, it answers in the specification's form, tells nobody what is not theirs, and changes nothing when it refuses", async () => {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
@@ -46,7 +38,7 @@ async function check(draft: Draft, world: World, agent: Agent): Promise<void> {
   const { on } = world;
   const sent = requestOf(draft, world);
   const before = states.get(world) ?? (await state(world));
-  const answer = await send(on.port, agent, sent);
+  const answer = await sendRaw(on.port, agent, sent);
   const said = `${sent.method} ${sent.path} ${JSON.stringify(sent.headers)} as ${draft.user} ${sent.body?.toString("latin1").slice(0, 2_000) ?? ""} → ${answer.status} ${answer.text.slice(0, 500)}`;
 
   assert.ok(answer.status < 500, `${said} ${on.events.map(({ error }) => (error as Error | undefined)?.stack).join("\n")}`);
@@ -64,7 +56,7 @@ async function state({ on }: World): Promise<string[]> {
   return objects;
 }
 
-function checkErrors({ text, type }: Answer, said: string): void {
+function checkErrors({ text, type }: RawAnswer, said: string): void {
   assert.equal(type, "application/json", said);
   const { errors } = JSON.parse(text) as { errors: { code: string; message: string }[] };
   assert.ok(errors.length > 0, said);
@@ -73,28 +65,4 @@ function checkErrors({ text, type }: Answer, said: string): void {
     assert.ok(message.length > 0, said);
     assert.doesNotMatch(message, /\n\s+at |node:internal|file:\/\//, said);
   }
-}
-
-async function send(port: number, agent: Agent, { method, path, headers, body }: RegistryRequest): Promise<Answer> {
-  return await new Promise<Answer>((resolve, reject) => {
-    const lengths = body === undefined ? {} : { "content-length": body.length };
-    const options = {
-      host: "127.0.0.1",
-      port,
-      agent,
-      method,
-      path,
-      headers: { ...headers, ...lengths },
-      signal: AbortSignal.timeout(ANSWER_MS),
-    };
-    const outgoing = request(options, (response) => {
-      const { statusCode = 0, headers: received } = response;
-      buffer(response).then(
-        (bytes) => resolve({ status: statusCode, type: received["content-type"] ?? "", text: bytes.toString("utf8") }),
-        reject,
-      );
-    });
-    outgoing.on("error", (error) => reject(new Error(`${method} ${path}: ${error.message}`, { cause: error })));
-    outgoing.end(body);
-  });
 }

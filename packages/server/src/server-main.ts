@@ -127,7 +127,7 @@ async function serveRegistry(
     ...parts,
     uploadsDirectory,
     accountLimitBytes: settings.imageStorageGb * 1e9,
-    log: ({ level, message, error }) => log[level](message, { error: String(error ?? "") }),
+    log: ({ level, message, error }) => log[level](message, error === undefined ? {} : { error: String(error) }),
   });
   const registryListener = await namingFlag(
     "--registry-port",

@@ -191,7 +191,7 @@ export class Platform implements AsyncDisposable {
     } catch (error) {
       const left = leftovers(this.data);
       const logs = this.logs();
-      for (const { pid } of processesOf(this.data)) process.kill(pid, "SIGKILL");
+      for (const { pid } of processesOf(this.data)) kill(pid);
       rmSync(runDirectory(this.data), { recursive: true, force: true });
       throw new Error(`The platform was not ended cleanly. What was left:\n${left.join("\n")}\n${logs}`, { cause: error });
     } finally {
@@ -208,6 +208,15 @@ export class Platform implements AsyncDisposable {
 
   #spawn(ports: readonly string[]): UpProcess {
     return new UpProcess(this.data, [...ports, ...(this.#options.flags ?? [])]);
+  }
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    // It has ended by itself meanwhile.
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
   }
 }
 

@@ -18,7 +18,7 @@ export function platformSuite({ prepare, ...options }: SuiteOptions = {}): Platf
   let started: Platform | undefined;
   before(async () => {
     started = await Platform.start(options);
-    await prepare?.(started);
+    await loggingFailure(started, prepare);
   });
   after(async () => {
     await started?.[Symbol.asyncDispose]();
@@ -30,15 +30,19 @@ export function platformSuite({ prepare, ...options }: SuiteOptions = {}): Platf
     },
     test(name, body) {
       void test(name, async () => {
-        const { platform } = suite;
-        try {
-          await body(platform);
-        } catch (error) {
-          console.error(platform.logs());
-          throw error;
-        }
+        await loggingFailure(suite.platform, body);
       });
     },
   };
   return suite;
+}
+
+/** Prints the platform's logs when `body` fails. */
+async function loggingFailure(platform: Platform, body?: (platform: Platform) => Promise<void>): Promise<void> {
+  try {
+    await body?.(platform);
+  } catch (error) {
+    console.error(platform.logs());
+    throw error;
+  }
 }

@@ -1,5 +1,5 @@
 // Requests made from the API's own table of routes: a new route is among them without being named here.
-import { damagedBytes, damagedJson } from "@longshore/contract/testing";
+import { damagedBytes, damagedJson, type RawRequest } from "@longshore/contract/testing";
 import type { Draft } from "./drafts.js";
 import { FOREIGN_ACCOUNT, type Target } from "./world.js";
 
@@ -8,17 +8,10 @@ export interface Route {
   readonly path: string;
 }
 
-export interface ApiRequest {
-  readonly method: string;
-  readonly path: string;
-  readonly headers: Record<string, string>;
-  readonly body: Buffer | undefined;
-}
-
 const BASE = "/client/v4";
 
 /** The request of a draft, for one account. */
-export async function requestOf(draft: Draft, routes: readonly Route[], target: Target): Promise<ApiRequest> {
+export async function requestOf(draft: Draft, routes: readonly Route[], target: Target): Promise<RawRequest> {
   const route = routes[draft.route % routes.length] ?? { method: "GET", path: BASE };
   const method = draft.method ?? (route.method === "ALL" ? "GET" : route.method);
   // What was right for this route once, for its parameters; for its body if it was sent with this method.
