@@ -4,6 +4,8 @@ import { WebSocket } from "ws";
 import { eventually, type Stage, stage } from "./testing/stage.js";
 
 const SLEEP_AFTER_MS = 2000;
+/** workerd does so after ten seconds. */
+const PUT_AWAY_MS = 12_000;
 
 let on: Stage;
 before(async () => {
@@ -13,6 +15,15 @@ after(() => on[Symbol.asyncDispose]());
 
 async function stopped(object: string): Promise<boolean> {
   return (await on.events(object)).some(({ event }) => event === "stop");
+}
+
+/** An open WebSocket to an object's container, and what comes from it: texts, and the lengths of what is binary. */
+async function openSocket(on: Stage, object: string): Promise<[WebSocket, Array<string | number>]> {
+  const socket = new WebSocket(`${on.worker.url.replace("http", "ws")}/${object}/`);
+  const received: Array<string | number> = [];
+  socket.on("message", (data: Buffer, isBinary) => received.push(isBinary ? data.length : data.toString()));
+  await new Promise((resolve, reject) => socket.once("open", resolve).once("error", reject));
+  return [socket, received];
 }
 
 test("an idle container is stopped after sleepAfter, and wakes with a fresh disk", async () => {
@@ -53,23 +64,49 @@ test("a stream that the client gives up does not keep it awake", async () => {
   await eventually(() => stopped("PLAIN/abandoned"));
 });
 
-test("a WebSocket passes text and binary in order, keeps the container awake, and its close reaches the client", async () => {
-  const socket = new WebSocket(`${on.worker.url.replace("http", "ws")}/PLAIN/socket/`);
-  const received: Array<string | number> = [];
-  socket.on("message", (data: Buffer, isBinary) => received.push(isBinary ? data.length : data.toString()));
-  await new Promise((resolve, reject) => socket.once("open", resolve).once("error", reject));
-  for (let index = 0; index < 20; index++) socket.send(index % 2 ? Buffer.alloc(index * 1000) : `text ${index}`);
-  await eventually(() => received.length === 20);
-  assert.deepEqual(
-    received,
-    Array.from({ length: 20 }, (_, index) => (index % 2 ? index * 1000 : `text ${index}`)),
-  );
-  await new Promise((resolve) => setTimeout(resolve, SLEEP_AFTER_MS + 500));
-  assert.equal(await stopped("PLAIN/socket"), false);
-  const closed = new Promise((resolve) => socket.once("close", resolve));
-  await on.call("PLAIN/socket", "stop");
-  assert.equal(await closed, 1001);
-  await eventually(() => stopped("PLAIN/socket"));
+for (const [engine, options] of [
+  ["that tells how many are open", {}],
+  ["that does not, as Docker", { hold: false }],
+] as const) {
+  test(`with an engine ${engine}, a WebSocket passes text and binary in order, keeps the container awake, and its close reaches the client`, async () => {
+    await using on = await stage({ vars: { SLEEP_AFTER: "2s" }, ...options });
+    const [socket, received] = await openSocket(on, "PLAIN/socket");
+    for (let index = 0; index < 20; index++) socket.send(index % 2 ? Buffer.alloc(index * 1000) : `text ${index}`);
+    await eventually(() => received.length === 20);
+    assert.deepEqual(
+      received,
+      Array.from({ length: 20 }, (_, index) => (index % 2 ? index * 1000 : `text ${index}`)),
+    );
+    await new Promise((resolve) => setTimeout(resolve, SLEEP_AFTER_MS + 500));
+    const { result } = await on.call("PLAIN/socket", "getState");
+    assert.equal((result as { inUse: Record<string, number> }).inUse.webSockets, 1);
+    const stopped = async () => (await on.events("PLAIN/socket")).some(({ event }) => event === "stop");
+    assert.equal(await stopped(), false);
+    const closed = new Promise((resolve) => socket.once("close", resolve));
+    await on.call("PLAIN/socket", "stop");
+    assert.equal(await closed, 1001);
+    await eventually(stopped);
+  });
+}
+
+test("WebSockets are counted while they are open, and a silent one outlasts the time after which the runtime puts idle objects away", async () => {
+  const object = "PLAIN/silent";
+  const [first, received] = await openSocket(on, object);
+  const [second] = await openSocket(on, object);
+  const uses = async () => ((await on.call(object, "getState")).result as { inUse?: Record<string, number> }).inUse;
+  await eventually(async () => (await uses())?.webSockets === 2);
+  second.close();
+  await eventually(async () => (await uses())?.webSockets === 1);
+  await new Promise((resolve) => setTimeout(resolve, PUT_AWAY_MS));
+  first.send("still there");
+  await eventually(() => received.at(-1) === "still there");
+  first.close();
+  await eventually(() => stopped(object));
+  // The account of the first ones is closed: a new one opens another.
+  const [third] = await openSocket(on, object);
+  await eventually(async () => (await uses())?.webSockets === 1);
+  third.terminate();
+  await eventually(async () => (await uses())?.webSockets !== 1);
 });
 
 test("requests that follow each other closely keep it awake", async () => {

@@ -75,14 +75,18 @@ export class ActivityTracker {
   }
 
   begin(use: Use = "requests"): void {
-    this.#open++;
-    this.#uses[use]++;
+    this.add(use, 1);
   }
 
   end(use: Use = "requests"): void {
-    this.#open--;
-    this.#uses[use]--;
-    if (this.#open === 0) this.renew();
+    this.add(use, -1);
+  }
+
+  /** So many more are open, or fewer. */
+  add(use: Use, more: number): void {
+    this.#open += more;
+    this.#uses[use] += more;
+    if (more < 0 && this.#open === 0) this.renew();
   }
 
   /** A request has become something that stays open. */

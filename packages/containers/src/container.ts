@@ -25,6 +25,7 @@ import type {
   State,
   WaitOptions,
 } from "./types.js";
+import { WebSockets } from "./websockets.js";
 
 const HARD_TIMEOUT = "LONGSHORE_HARD_TIMEOUT_MS";
 
@@ -79,7 +80,8 @@ export class Container<Env = Cloudflare.Env> extends RoutedContainer<Env> {
       expired: () => this.onActivityExpired(),
       hold: (ms) => ctx.waitUntil(container.setInactivityTimeout(ms)),
     });
-    this.#forwarder = new Forwarder(this.#lifecycle, this.#activity, { pingEndpoint: () => this.pingEndpoint, hasStartHook });
+    const sockets = new WebSockets(this.#activity, ctx);
+    this.#forwarder = new Forwarder(this.#lifecycle, this.#activity, sockets, { pingEndpoint: () => this.pingEndpoint, hasStartHook });
     this.#use(options);
     // When the subclass's fields are there, and before the first event is.
     queueMicrotask(() => this.#constructed(ctx, container.running));

@@ -17,7 +17,7 @@ import {
 } from "./readiness.js";
 import type { Run } from "./run.js";
 import { sleep } from "./wait.js";
-import { bridge } from "./websocket.js";
+import type { WebSockets } from "./websockets.js";
 
 /** How often a request is given a fresh container because the one it was meant for stopped under it. */
 const MAX_RESTARTS = 3;
@@ -36,6 +36,7 @@ export class Forwarder {
   constructor(
     private readonly lifecycle: Lifecycle,
     private readonly activity: ActivityTracker,
+    private readonly sockets: WebSockets,
     private readonly settings: ForwardSettings,
   ) {}
 
@@ -51,7 +52,7 @@ export class Forwarder {
       const init = untouched ? AS_IT_COMES : undefined;
       const { run } = this.lifecycle;
       const response = run?.takes(port) ? await this.#warm(run, outgoing, init, port) : await this.#cold(outgoing, init, port);
-      if (response.webSocket !== null) return bridge(response, this.activity);
+      if (response.webSocket !== null) return await this.sockets.pass(response, this.lifecycle.run);
       return trackBody(response, untouched, this.activity);
     } catch (error) {
       this.activity.end();

@@ -21,6 +21,8 @@ export interface SidecarOptions {
 const RETRY_MS = 5;
 /** Nothing listens here, and nobody waits for it. */
 const PROBE_PORT = 33;
+/** As Longshore's engine: here it tells how many WebSockets are open. */
+const ENGINE_PORT = 65_535;
 
 /** What workerd says with `PUT /egress`. */
 export interface EgressSettings {
@@ -35,6 +37,8 @@ export class SidecarPort {
   egressPuts = 0;
   #server: Server;
   #open = new Set<Duplex>();
+  #webSockets = new Set<Socket>();
+  #watchers = new Set<() => void>();
 
   constructor(
     private readonly container: () => ProcessContainer | undefined,
@@ -74,6 +78,7 @@ export class SidecarPort {
 
   async #connect(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
     const port = Number((request.url ?? "").split(":").pop());
+    if (port === ENGINE_PORT && this.options.hold) return this.#tellSockets(socket);
     const deadline = Date.now() + (this.options.holdMs ?? 10_000);
     for (;;) {
       const container = this.container();
@@ -83,6 +88,9 @@ export class SidecarPort {
       if (upstream !== undefined) {
         // What arrives wakes the program, also on a connection that workerd has kept.
         socket.on("data", () => container?.wake());
+        upstream.on("data", (piece: Buffer) => {
+          if (piece.toString("latin1", 0, 13) === "HTTP/1.1 101 ") this.#switched(socket);
+        });
         return join(socket, upstream, head);
       }
       if (!this.options.hold) return answer(socket, "400 Bad Request");
@@ -91,6 +99,30 @@ export class SidecarPort {
       if (socket.destroyed) return;
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
+  }
+
+  #switched(socket: Socket): void {
+    const changed = () => {
+      for (const tell of [...this.#watchers]) tell();
+    };
+    this.#webSockets.add(socket);
+    for (const over of ["end", "close"]) socket.once(over, () => this.#webSockets.delete(socket) && changed());
+    changed();
+  }
+
+  #tellSockets(socket: Socket): void {
+    const tell = () => {
+      const { size } = this.#webSockets;
+      socket.write(`${size}\n`);
+      if (size === 0) socket.end();
+    };
+    this.#watchers.add(tell);
+    socket.once("close", () => this.#watchers.delete(tell));
+    socket.write("HTTP/1.1 200 OK\r\n\r\n");
+    socket.once("data", () => {
+      socket.write("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: application/vnd.longshore.websocket-counts\r\n\r\n");
+      tell();
+    });
   }
 
   #failure(container: ProcessContainer | undefined, port: number, late: boolean): { status: string; body: object } | undefined {

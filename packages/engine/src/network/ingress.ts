@@ -7,7 +7,9 @@ import { type PlainRoute, plain, routesHandler } from "../http/router.js";
 import { shortageText } from "../instance/exit.js";
 import type { Instance } from "../instance/instance.js";
 import { openFilesLimit } from "../sys/open-files.js";
+import { OpenSockets } from "./open-sockets.js";
 import { relay } from "./relay.js";
+import { ENGINE_PORT, serveCounts } from "./socket-counts.js";
 import { WaitingLine } from "./waiting-line.js";
 
 /**
@@ -72,6 +74,7 @@ export class Ingress implements AsyncDisposable {
   readonly #server: QuickServer;
   #target: IngressTarget;
   readonly #line = new WaitingLine();
+  readonly #sockets = new OpenSockets();
   readonly #limit: number;
   #open = 0;
 
@@ -128,6 +131,11 @@ export class Ingress implements AsyncDisposable {
     client.once("close", left);
     client.setNoDelay(true);
     const port = Number(target.slice(target.lastIndexOf(":") + 1));
+    if (port === ENGINE_PORT) {
+      client.write(ESTABLISHED);
+      if (head.length > 0) client.unshift(head);
+      return serveCounts(client, this.#sockets);
+    }
     const outcome = await this.#reach(port, gone.signal);
     if (outcome === undefined) return;
     if (typeof outcome === "object") {
@@ -136,7 +144,8 @@ export class Ingress implements AsyncDisposable {
     }
     client.off("close", left);
     const arrived = () => this.#target.instance()?.arrived();
-    relay({ client, descriptor: outcome, greeting: ESTABLISHED, early: head, arrived, ended: left });
+    const switched = () => this.#sockets.opened();
+    relay({ client, descriptor: outcome, greeting: ESTABLISHED, early: head, arrived, switched, ended: left });
     // Only now: what is written down of it would keep the client waiting.
     this.#target.instance()?.ready(port);
   }

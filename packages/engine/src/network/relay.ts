@@ -2,6 +2,7 @@ import { Socket } from "node:net";
 import { descriptorOf, duplicate } from "../sys/descriptor.js";
 import { closeFd, holdUntilEnd } from "../sys/libc.js";
 import { FirstAnswer } from "./first-answer.js";
+import { SwitchWatch } from "./switch-watch.js";
 
 export interface Relay {
   /** A connection that was accepted. Its stream is replaced: it is of no use to the caller any more, and shows as closed. */
@@ -14,12 +15,19 @@ export interface Relay {
   readonly early: Buffer;
   /** Called whenever something comes from the client. */
   arrived(): void;
+  /** Called once if the connection becomes a WebSocket, before the client hears of it. What it returns is called when that is over. */
+  switched?(): () => void;
   /** Called once when the client's side has closed. */
   ended?(): void;
 }
 
 /** Of one read at most: four times as much was no faster, and each connection keeps its buffers. */
 const BUFFER_BYTES = 65_536;
+/**
+ * A WebSocket has no half: when its client is gone it is over, and a program that has not closed its side after so many milliseconds will not.
+ * workerd keeps the other half open as long as the program does.
+ */
+const FAREWELL_MS = 5000;
 /** Buffers of connections that have ended, kept for others. */
 const SPARE_BUFFERS = 32;
 
@@ -31,7 +39,7 @@ const spare: Buffer[] = [];
  * Each side reads into one buffer, used over and over, and reads on when the other side's kernel has all of it. Streams coupled with `pipe()` take new
  * memory for each read: with large bodies, collecting that cost the engine twice as much as the transfer.
  */
-export function relay({ client: accepted, descriptor, greeting, early, arrived, ended }: Relay): void {
+export function relay({ client: accepted, descriptor, greeting, early, arrived, switched, ended }: Relay): void {
   const own = descriptorOf(accepted);
   if (own === undefined) {
     closeFd(descriptor);
@@ -49,7 +57,11 @@ export function relay({ client: accepted, descriptor, greeting, early, arrived, 
     first.asks(piece);
     return false;
   });
-  app.sendTo(client.socket, (piece) => first.isBare(piece));
+  const switching = new SwitchWatch();
+  app.sendTo(client.socket, (piece) => {
+    if (switching.isIn(piece)) endTogether(client.socket, switched?.());
+    return first.isBare(piece);
+  });
   if (ended !== undefined) client.socket.once("close", ended);
   client.socket.write(greeting);
   for (const bytes of [early, buffered ?? early.subarray(0, 0)]) {
@@ -98,6 +110,14 @@ class End {
       if (!inUse && spare.length < SPARE_BUFFERS) spare.push(buffer);
     });
   }
+}
+
+function endTogether(client: Socket, over: () => void = () => undefined): void {
+  client.once("end", () => {
+    over();
+    setTimeout(() => client.destroy(), FAREWELL_MS).unref();
+  });
+  client.once("close", over);
 }
 
 /** Sends a last piece and the end in one packet, so that whoever gets it knows of the end before anything else can happen. Reading goes on. */
