@@ -1,4 +1,5 @@
-import { type FileHandle, open, stat } from "node:fs/promises";
+import { constants } from "node:fs";
+import { type FileHandle, lstat, open } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import {
   type Bucket,
@@ -20,7 +21,7 @@ const READ_CHUNK = 256 * 1024;
 
 /**
  * The bucket in a directory as another process may read it: nothing is created or swept, so it does not matter who starts first, or as whom.
- * A directory that is not there yet is an empty bucket.
+ * A directory that is not there yet is an empty bucket. The reader may be root and the writer not: nothing but a file of the bucket's own is ever read.
  */
 export class DirectoryBucketReader implements Pick<Bucket, "get" | "head" | "list"> {
   readonly #root: string;
@@ -35,7 +36,9 @@ export class DirectoryBucketReader implements Pick<Bucket, "get" | "head" | "lis
     const handle = await openExisting(path, key);
     if (handle === undefined) return undefined;
     try {
-      const info = infoOf(key, await handle.stat({ bigint: true }));
+      const status = await handle.stat({ bigint: true });
+      if (!status.isFile()) throw new LongshoreError("INTERNAL", `The object ${key} of the bucket is no file.`);
+      const info = infoOf(key, status);
       const { start, end } = checkedRange(info, range);
       return { ...info, body: handle.createReadStream({ start, end, highWaterMark: READ_CHUNK }) };
     } catch (error) {
@@ -46,7 +49,7 @@ export class DirectoryBucketReader implements Pick<Bucket, "get" | "head" | "lis
 
   async head(key: string): Promise<ObjectInfo | undefined> {
     try {
-      return infoOf(key, await stat(objectPath(this.#root, key), { bigint: true }));
+      return infoOf(key, await lstat(objectPath(this.#root, key), { bigint: true }));
     } catch (error) {
       if (isErrno(error, "ENOENT") || isErrno(error, "ENOTDIR")) return undefined;
       throw toLongshoreError(error, `Looking for ${key} in the bucket`);
@@ -58,9 +61,12 @@ export class DirectoryBucketReader implements Pick<Bucket, "get" | "head" | "lis
   }
 }
 
+/** Objects are never links, and opening what is not a file must not wait for somebody to write to it. */
+const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
 async function openExisting(path: string, key: string): Promise<FileHandle | undefined> {
   try {
-    return await open(path, "r");
+    return await open(path, READ);
   } catch (error) {
     if (isErrno(error, "ENOENT") || isErrno(error, "ENOTDIR")) return undefined;
     throw toLongshoreError(error, `Reading ${key} from the bucket`);

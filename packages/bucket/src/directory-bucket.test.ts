@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
@@ -19,6 +19,18 @@ test("what is in the bucket is there when it is opened again", async () => {
   await using root = await temporaryDirectory();
   const written = await (await DirectoryBucket.open(root.path)).put("a/b", "text");
   assert.deepEqual(await (await DirectoryBucket.open(root.path)).head("a/b"), written);
+});
+
+test("what is no file of the bucket's own is never read: its reader may be root, and its writer not", { timeout: 20_000 }, async () => {
+  await using root = await temporaryDirectory();
+  const bucket = await DirectoryBucket.open(root.path);
+  const objects = join(root.path, "objects");
+  await writeFile(join(root.path, "secret"), "secret");
+  await symlink(join(root.path, "secret"), join(objects, "link,"));
+  await mkdir(join(objects, "directory,"));
+  execFileSync("mkfifo", [join(objects, "pipe,")]);
+  for (const key of ["link", "directory", "pipe"]) await assert.rejects(bucket.get(key), LongshoreError, key);
+  assert.notEqual((await bucket.head("link"))?.size, 6);
 });
 
 test("opening sweeps what a dead process was writing and spares a living one's", async () => {

@@ -1,5 +1,6 @@
 import { Hono } from "hono";
 import { z } from "zod";
+import { readJson } from "../api/body.js";
 import type { Services } from "../services/services.js";
 
 const r2Usage = z.object({
@@ -13,7 +14,7 @@ const r2Usage = z.object({
  */
 export function analytics({ options }: Services): Hono {
   return new Hono().post("/graphql", async (c) => {
-    const asked = r2Usage.safeParse(await c.req.json().catch(() => undefined));
+    const asked = r2Usage.safeParse(await readJson(c.req.raw, z.unknown()));
     if (!asked.success) return Response.json({ data: null, errors: [{ message: "Longshore keeps no analytics." }] });
     const { objects, bytes } = await options.objects.usage(asked.data.variables.filter.bucketName);
     const max = { objectCount: objects, payloadSize: bytes, metadataSize: 0 };

@@ -1,10 +1,18 @@
-import type { Engine, ExitReason, LogQuery, LogSource, Tenant, UsageSource } from "@longshore/contract";
+import {
+  type Engine,
+  type ExitReason,
+  type LogQuery,
+  type LogSource,
+  LongshoreError,
+  type Tenant,
+  type UsageSource,
+} from "@longshore/contract";
 import type { Answer, Exchange, Route } from "./router.js";
 import { writeTo } from "./write.js";
 
 /**
  * The engine as the server on the same machine calls it: the {@link Engine} interface over a unix socket that only root and the server can open.
- * Its callers are ours, so bodies are taken at their word.
+ * Its callers are ours, so bodies are taken at their word, but for what becomes the name of a file: the server is not root.
  */
 export function adminRoutes(engine: Engine & LogSource & UsageSource): Route[] {
   return [
@@ -12,7 +20,7 @@ export function adminRoutes(engine: Engine & LogSource & UsageSource): Route[] {
       method: "PUT",
       path: /^\/tenants\/([^/]+)$/,
       handle: async ({ body }) => {
-        await engine.putTenant((await body()) as Tenant);
+        await engine.putTenant(checkedTenant(await body()));
         return { status: 204 };
       },
     },
@@ -88,6 +96,16 @@ export function adminRoutes(engine: Engine & LogSource & UsageSource): Route[] {
       handle: async ({ parameters: [id = ""], query }) => ({ status: 200, body: await engine.logs(id, Number(query.get("tail") ?? 100)) }),
     },
   ];
+}
+
+/** What Workers may be called. */
+const TENANT_ID = /^[a-z0-9][a-z0-9_-]{0,62}$/;
+
+/** Errors: `INVALID_INPUT`. */
+function checkedTenant(body: unknown): Tenant {
+  const tenant = body as Tenant;
+  if (typeof tenant.id === "string" && TENANT_ID.test(tenant.id)) return tenant;
+  throw new LongshoreError("INVALID_INPUT", `${JSON.stringify(tenant.id)} cannot be the name of an application.`);
 }
 
 /** One JSON document per line, for as long as the reader wants them. */

@@ -78,7 +78,10 @@ function signed(headers: string | null | undefined, signature: string | null | u
   return { signedHeaders, signature: signature ?? "" };
 }
 
-/** Errors: `SignatureDoesNotMatch`, `RequestTimeTooSkewed`, `AccessDenied` for a URL whose time is over. `now` in milliseconds since 1970. */
+/**
+ * Errors: `SignatureDoesNotMatch`, `RequestTimeTooSkewed`, `AccessDenied` for a URL whose time is over and for a request with headers that change its meaning
+ * and were not signed. `now` in milliseconds since 1970.
+ */
 export function verify(claims: Claims, request: SignedParts, target: Target, secret: string, now: number): void {
   const signedAt = parseAmzDate(claims.timestamp);
   if (claims.expires === undefined) {
@@ -90,6 +93,18 @@ export function verify(claims: Claims, request: SignedParts, target: Target, sec
   const expected = signatureOf(claims, request, target, secret);
   if (!sameText(expected, claims.signature) || !claims.scope.startsWith(claims.timestamp.slice(0, 8)))
     throw new R2Error("SignatureDoesNotMatch");
+  assertAllSigned(claims, request);
+}
+
+/** What the signature covers by itself. */
+const COVERED: ReadonlySet<string> = new Set(["x-amz-date", "x-amz-content-sha256"]);
+
+/** As with AWS: whoever was given a URL to put one object with could otherwise add `x-amz-copy-source`, and get any other one into its place. */
+function assertAllSigned({ signedHeaders }: Claims, { rawHeaders }: SignedParts): void {
+  const names = rawHeaders.filter((_, at) => at % 2 === 0).map((name) => name.toLowerCase());
+  const unsigned = names.filter((name) => name.startsWith("x-amz-") && !COVERED.has(name) && !signedHeaders.includes(name));
+  if (unsigned.length === 0) return;
+  throw new R2Error("AccessDenied", `There were headers present in the request which were not signed: ${unsigned.join(", ")}`);
 }
 
 type SignedParts = Pick<IncomingMessage, "method" | "rawHeaders">;
