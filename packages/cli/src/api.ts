@@ -19,7 +19,7 @@ export async function callApi<T>(presence: Presence, method: string, path: strin
   }).catch((cause: unknown) => {
     throw new LongshoreError("UNAVAILABLE", `The API at ${presence.apiUrl} does not answer.`, {
       cause,
-      hint: "The server may be restarting; look into its log.",
+      hint: "The server may be restarting: try again in a moment. Its log is logs/server.log in the data directory.",
     });
   });
   const answer: unknown = await response.json();
