@@ -38,6 +38,7 @@ Example:
   Applications   ${presence.edgeUrl}${presence.edgeTlsUrl === undefined ? "" : `\n                 ${presence.edgeTlsUrl}`}
   API            ${presence.apiUrl}
   Registry       ${presence.registryHost}
+  Account        ${presence.accountId}
   Docker socket  ${dockerSocket}  (root's: DOCKER_HOST=unix://${dockerSocket} docker ps)`);
     for (const { worker, url } of addresses) output.print(`Worker ${worker}: ${url}`);
     for (const { name, version, instances: running, image } of containers)
