@@ -2,7 +2,7 @@ import { type ErrorCode, LongshoreError, STATUS_OF_CODE } from "@longshore/contr
 import type { Presence } from "@longshore/server";
 import { z } from "zod";
 
-const DEADLINE_MS = 10_000;
+const DEADLINE_MS = 60_000;
 
 const failed = z.object({ success: z.literal(false), errors: z.array(z.object({ message: z.string() })).min(1) });
 
