@@ -6,6 +6,7 @@ import type { KeyAndCertificate } from "./certificate-authority.js";
 import { couple } from "./couple.js";
 import { type Protocol, recognize, SNIFF_BYTES } from "./first-bytes.js";
 import { connectService, isServiceName, type LocalService, SERVICE_ADDRESS, SERVICE_PORT } from "./local-service.js";
+import { isPermitted, mayAsk } from "./permission.js";
 import type { EgressPolicy } from "./policy.js";
 import { type EgressRules, mayIntercept } from "./rules.js";
 import type { Way } from "./traffic.js";
@@ -47,6 +48,11 @@ export async function handleConnection(client: Socket, caller: Caller, policy: E
   const hostname = protocol.kind === "other" ? undefined : protocol.hostname;
   const pass = () => (local === undefined ? goOut(client, caller, rules, policy) : serve(client, caller, local, protocol));
   if (!mayIntercept(rules, hostname)) return await pass();
+  if (local !== undefined && hostname !== undefined && isMeant(client, local, protocol) && mayAsk(rules)) {
+    // What no handler takes and the class's lists allow would go out from the Worker, which does not find the service.
+    if (await isPermitted({ port: rules.port, address: SERVICE_ADDRESS, hostname })) return await lead(client, caller, local, hostname);
+    if (client.destroyed) return;
+  }
   const tunnel = await askInTime(client, caller, policy, protocol);
   if (client.destroyed) return void tunnel.socket.destroy();
   if (tunnel.status === 202 && local !== undefined) {
@@ -90,11 +96,20 @@ async function goOut(client: Socket, caller: Caller, rules: EgressRules, policy:
   couple(client, upstream);
 }
 
-/** Leads to a service of this machine what may go to the Internet, is for one of the service's names, and is HTTPS. */
+/** Leads to a service of this machine what may go to the Internet and is meant for it. */
 async function serve(client: Socket, caller: Caller, service: LocalService, protocol: Protocol): Promise<void> {
   const hostname = protocol.kind === "tls" ? protocol.hostname : undefined;
-  const isMeant = hostname !== undefined && isServiceName(service, hostname) && client.localPort === SERVICE_PORT;
-  if (!isMeant || caller.rules()?.internet !== true) return deny(client);
+  if (hostname === undefined || !isMeant(client, service, protocol) || caller.rules()?.internet !== true) return deny(client);
+  await lead(client, caller, service, hostname);
+}
+
+/** True for what is for one of the service's names, and is HTTPS. */
+function isMeant({ localPort }: Socket, service: LocalService, protocol: Protocol): boolean {
+  const hostname = protocol.kind === "tls" ? protocol.hostname : undefined;
+  return hostname !== undefined && isServiceName(service, hostname) && localPort === SERVICE_PORT;
+}
+
+async function lead(client: Socket, caller: Caller, service: LocalService, hostname: string): Promise<void> {
   const upstream = await connectService(service);
   if (client.destroyed) return void upstream.destroy();
   caller.goes(client, "workers");
