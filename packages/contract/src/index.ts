@@ -21,8 +21,13 @@ export { ACCOUNT_LIMITS, type AccountLimits, INSTANCE_TYPES, type InstanceSize, 
 export { KeyedMutex } from "./keyed-mutex.js";
 export type { LogLine, LogQuery, LogSource } from "./logs.js";
 export type {
+  BucketSettings,
   ChecksumName,
+  CorsRule,
   HttpFields,
+  LifecycleCondition,
+  LifecycleRule,
+  LockRule,
   ObjectFacts,
   ObjectPage,
   ObjectStorage,
