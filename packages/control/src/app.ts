@@ -11,6 +11,7 @@ import { databaseFiles, databaseTransfers } from "./routes/database-transfers.js
 import { databases } from "./routes/databases.js";
 import { deployments } from "./routes/deployments.js";
 import { durableObjects } from "./routes/durable-objects.js";
+import { eventSubscriptions } from "./routes/event-subscriptions.js";
 import { identity } from "./routes/identity.js";
 import { kvNamespaces } from "./routes/kv-namespaces.js";
 import { kvValues } from "./routes/kv-values.js";
@@ -68,6 +69,7 @@ export function createApp(services: Services): Hono {
     r2Objects,
     secretStores,
     queues,
+    eventSubscriptions,
     containers,
     tokens,
   ]) {
