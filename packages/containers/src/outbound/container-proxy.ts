@@ -15,9 +15,8 @@ export interface ContainerProxyProps {
 /** Carries the step that refused a request, for whoever looks for the reason. */
 export const OUTBOUND_HEADER = "x-container-outbound";
 
-/** The engine's question, in place of a request: what would become of one to this host? The name stands for classes that answer it. */
+/** The engine's question, in place of a request: what would become of one to this host? */
 const QUESTION_HEADER = "x-longshore-question";
-export const QUESTIONS_NAME = "questions.longshore.internal";
 const ANSWERED = 204;
 
 /** The status that a refused request is answered with. */

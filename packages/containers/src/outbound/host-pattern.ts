@@ -29,11 +29,6 @@ export function matchesHost(pattern: string, host: string): boolean {
   return pattern.includes("/") && isInNetwork(pattern, host);
 }
 
-/** True if the pattern (canonical) may match a name below `domain`; of a glob that is only guessed. */
-export function mayNameBelow(pattern: string, domain: string): boolean {
-  return pattern.includes("*") || pattern.endsWith(`.${domain}`);
-}
-
 /** The value for `host`: of the entry that names it exactly, else of the first whose pattern matches. */
 export function findByHost<T>(entries: ReadonlyArray<readonly [string, T]>, host: string): T | undefined {
   const exact = entries.find(([pattern]) => pattern === host);

@@ -1,17 +1,14 @@
 import { ContainerError } from "../container-error.js";
 import { within } from "../wait.js";
 import { registerClass } from "./class-registry.js";
-import { type ContainerProxyProps, QUESTIONS_NAME } from "./container-proxy.js";
-import { canonicalHost, mayNameBelow } from "./host-pattern.js";
+import type { ContainerProxyProps } from "./container-proxy.js";
+import { canonicalHost } from "./host-pattern.js";
 import { type OutboundChanges, OutboundStore } from "./outbound-store.js";
 import { type ClassHandlers, namedHandler, type OutboundPolicy, staticHosts } from "./precedence.js";
 import type { OutboundHandlerChoice } from "./types.js";
 
 /** How long events wait for the rules of a container that was found running. */
 const RESUME_MS = 5000;
-
-/** Names below it are answered for by the engine itself: R2, for S3 clients. */
-const SERVED_BY_ENGINE = "r2.cloudflarestorage.com";
 
 /** What the class says of its objects' containers, as it is now. */
 export interface OutboundSettings {
@@ -73,6 +70,11 @@ export class Outbound {
       const failed = (error: unknown) => console.error(`The outbound rules of ${this.handlers.name} could not be renewed:`, error);
       await within(RESUME_MS, this.#apply().catch(failed));
     });
+  }
+
+  /** True if the Worker exports what answers the engine's questions. */
+  get answers(): boolean {
+    return (this.ctx as { exports?: { ContainerProxy?: unknown } }).exports?.ContainerProxy !== undefined;
   }
 
   ended(): void {
@@ -143,16 +145,7 @@ export class Outbound {
     }
     if (all && interceptHttps) calls.push(this.container.interceptOutboundHttps("*", proxy));
     if (all) calls.push(this.container.interceptAllOutboundHttp(proxy));
-    if (all && this.#mayReachServices()) calls.push(this.container.interceptOutboundHttp(QUESTIONS_NAME, proxy));
     await Promise.all(calls);
-  }
-
-  /** Whether the engine has something to ask: what goes to its own services is not carried by the proxy. */
-  #mayReachServices(): boolean {
-    const { internet, allowed } = this.#policy();
-    return allowed === undefined
-      ? internet && this.settings().interceptHttps
-      : allowed.some((each) => mayNameBelow(each, SERVED_BY_ENGINE));
   }
 
   /** Lists that look as if they held for everything, and do not, are the kind of surprise that costs a secret. */

@@ -6,7 +6,7 @@ import type { KeyAndCertificate } from "./certificate-authority.js";
 import { couple } from "./couple.js";
 import { type Protocol, recognize, SNIFF_BYTES } from "./first-bytes.js";
 import { connectService, isServiceName, type LocalService, SERVICE_ADDRESS, SERVICE_PORT } from "./local-service.js";
-import { isPermitted, mayAsk } from "./permission.js";
+import { isPermitted } from "./permission.js";
 import type { EgressPolicy } from "./policy.js";
 import { type EgressRules, mayIntercept } from "./rules.js";
 import type { Way } from "./traffic.js";
@@ -26,6 +26,8 @@ const UNREACHABLE = { ipv4: "255.255.255.255", ipv6: "ff02::1" } as const;
 /** A container's side of the matter: what its Worker has said, at the time of asking. */
 export interface Caller {
   rules(): EgressRules | undefined;
+  /** Whether the container's class answers questions: another would take one for a request of the container's. */
+  readonly answers: boolean;
   /** Key and certificate for a host's name or address, signed by the application's authority. */
   leaf(host: string): Promise<KeyAndCertificate>;
   /** Called once for a connection that is let through. */
@@ -48,7 +50,7 @@ export async function handleConnection(client: Socket, caller: Caller, policy: E
   const hostname = protocol.kind === "other" ? undefined : protocol.hostname;
   const pass = () => (local === undefined ? goOut(client, caller, rules, policy) : serve(client, caller, local, protocol));
   if (!mayIntercept(rules, hostname)) return await pass();
-  if (local !== undefined && hostname !== undefined && isMeant(client, local, protocol) && mayAsk(rules)) {
+  if (local !== undefined && hostname !== undefined && isMeant(client, local, protocol) && caller.answers) {
     // What no handler takes and the class's lists allow would go out from the Worker, which does not find the service.
     if (await isPermitted({ port: rules.port, address: SERVICE_ADDRESS, hostname })) return await lead(client, caller, local, hostname);
     if (client.destroyed) return;

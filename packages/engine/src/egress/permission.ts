@@ -1,19 +1,12 @@
-import type { EgressRules } from "./rules.js";
 import { askWorker } from "./worker-tunnel.js";
 
-/** As `ContainerProxy` has them: the name that is registered for by classes that answer, the header of a question, that of an answer. */
-export const QUESTIONS_NAME = "questions.longshore.internal";
+/** As `ContainerProxy` has them: the header of a question, that of the answer. */
 const QUESTION_HEADER = "x-longshore-question";
 const ANSWER = "x-container-outbound: internet";
 
 const HTTP_PORT = 80;
 const ANSWER_MS = 10_000;
 const HEAD_BYTES = 8 * 1024;
-
-/** True when the container's class has said that it answers {@link isPermitted}. Others would take the question for a request of the container's. */
-export function mayAsk({ allowHostnames }: EgressRules): boolean {
-  return allowHostnames.includes(QUESTIONS_NAME);
-}
 
 /**
  * Asks the container's class whether a request to this host would go out as it is: no handler takes it, and its lists allow it. Whatever goes wrong,

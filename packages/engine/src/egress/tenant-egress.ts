@@ -28,9 +28,10 @@ export class TenantEgress {
     return new TenantEgress(directory, await CertificateAuthority.open(join(directory, "authority.json"), tenant));
   }
 
-  /** A container's connections as they are to be treated, from now on and as rules change. */
-  caller(container: string): Caller {
+  /** A container's connections as they are to be treated, from now on and as rules change. `answers`: its class says what becomes of them. */
+  caller(container: string, answers = false): Caller {
     return {
+      answers,
       rules: () => this.#rules.entries.get(container),
       leaf: (host) => this.authority.leaf(host),
       goes: (socket, way) => this.traffic.count(socket, way),
