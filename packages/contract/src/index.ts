@@ -20,19 +20,20 @@ export { inParallel } from "./in-parallel.js";
 export { ACCOUNT_LIMITS, type AccountLimits, INSTANCE_TYPES, type InstanceSize, instanceSize } from "./instance-types.js";
 export { KeyedMutex } from "./keyed-mutex.js";
 export type { LogLine, LogQuery, LogSource } from "./logs.js";
-export type {
-  BucketSettings,
-  ChecksumName,
-  CorsRule,
-  HttpFields,
-  LifecycleCondition,
-  LifecycleRule,
-  LockRule,
-  ObjectFacts,
-  ObjectPage,
-  ObjectStorage,
-  StorageBucket,
-  StoredObject,
+export {
+  type BucketSettings,
+  type ChecksumName,
+  type CorsRule,
+  DEFAULT_LIFECYCLE,
+  type HttpFields,
+  type LifecycleCondition,
+  type LifecycleRule,
+  type LockRule,
+  type ObjectFacts,
+  type ObjectPage,
+  type ObjectStorage,
+  type StorageBucket,
+  type StoredObject,
 } from "./object-storage.js";
 export type { QueueConsumer, QueueFacts, QueueSettings, Queues } from "./queues.js";
 export {

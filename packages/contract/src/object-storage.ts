@@ -27,6 +27,16 @@ export interface LifecycleRule {
   readonly abortMultipartUploadsTransition?: { readonly condition: LifecycleCondition } | undefined;
 }
 
+/** What a bucket has that nobody has said anything about: as R2's. */
+export const DEFAULT_LIFECYCLE: readonly LifecycleRule[] = [
+  {
+    id: "Default Multipart Abort Rule",
+    enabled: true,
+    conditions: { prefix: "" },
+    abortMultipartUploadsTransition: { condition: { type: "Age", maxAge: 7 * 24 * 3600 } },
+  },
+];
+
 /** Objects that can neither be deleted nor replaced: for so many seconds after they were written, until a date (ISO 8601), or for good. */
 export interface LockRule {
   readonly id: string;

@@ -1,17 +1,5 @@
 import type { LifecycleCondition, LifecycleRule, LockRule, StoredObject } from "@longshore/contract";
 
-const DAY_S = 24 * 3600;
-
-/** What a bucket has that nobody has said anything about: as R2's. */
-export const DEFAULT_LIFECYCLE: readonly LifecycleRule[] = [
-  {
-    id: "Default Multipart Abort Rule",
-    enabled: true,
-    conditions: { prefix: "" },
-    abortMultipartUploadsTransition: { condition: { type: "Age", maxAge: 7 * DAY_S } },
-  },
-];
-
 /** The rules that may lock an object of this key. */
 export function locksOn(rules: readonly LockRule[] | undefined, key: string): readonly LockRule[] {
   return rules?.filter(({ enabled, prefix = "" }) => enabled && key.startsWith(prefix)) ?? [];

@@ -1,8 +1,8 @@
-import { type Bucket, inParallel } from "@longshore/contract";
+import { type Bucket, DEFAULT_LIFECYCLE, inParallel } from "@longshore/contract";
 import type { BucketRecord, Buckets } from "./buckets.js";
 import { listObjects } from "./listing.js";
 import type { Objects } from "./objects.js";
-import { classFor, DEFAULT_LIFECYCLE, isAbandoned, isExpired, touchObjects } from "./rules.js";
+import { classFor, isAbandoned, isExpired, touchObjects } from "./rules.js";
 import type { Uploads } from "./uploads.js";
 
 const PARALLEL = 16;

@@ -1,4 +1,4 @@
-import type { LifecycleRule } from "@longshore/contract";
+import { DEFAULT_LIFECYCLE } from "@longshore/contract";
 import { Hono } from "hono";
 import { z } from "zod";
 import { readJson } from "../api/body.js";
@@ -8,16 +8,6 @@ import type { Services } from "../services/services.js";
 
 const MOST_CORS_RULES = 100;
 const MOST_RULES = 1000;
-
-/** As R2 shows a bucket that nobody has given rules: {@link LifecycleRule}s that its store follows anyway. */
-const DEFAULT_LIFECYCLE: readonly LifecycleRule[] = [
-  {
-    id: "Default Multipart Abort Rule",
-    enabled: true,
-    conditions: { prefix: "" },
-    abortMultipartUploadsTransition: { condition: { type: "Age", maxAge: 7 * 24 * 3600 } },
-  },
-];
 
 const text = z.string().max(1024);
 const seconds = z

@@ -52,7 +52,8 @@ export async function handleConnection(client: Socket, caller: Caller, policy: E
   if (!mayIntercept(rules, hostname)) return await pass();
   if (local !== undefined && hostname !== undefined && isMeant(client, local, protocol) && caller.answers) {
     // What no handler takes and the class's lists allow would go out from the Worker, which does not find the service.
-    if (await isPermitted({ port: rules.port, address: SERVICE_ADDRESS, hostname })) return await lead(client, caller, local, hostname);
+    const address = rules.internet ? UNREACHABLE.ipv4 : SERVICE_ADDRESS;
+    if (await isPermitted({ port: rules.port, address, hostname })) return await lead(client, caller, local, hostname);
     if (client.destroyed) return;
   }
   const tunnel = await askInTime(client, caller, policy, protocol);

@@ -1,7 +1,6 @@
-import type { BucketSettings, CorsRule, LifecycleCondition, LifecycleRule } from "@longshore/contract";
+import { type BucketSettings, type CorsRule, DEFAULT_LIFECYCLE, type LifecycleCondition, type LifecycleRule } from "@longshore/contract";
 import { z } from "zod";
 import { R2Error } from "../errors.js";
-import { DEFAULT_LIFECYCLE } from "../rules.js";
 import { type Exchange, recordOf, sendNothing, sendXml } from "./exchange.js";
 import { storageClassIn, storageClassName } from "./facts.js";
 import { readPayload } from "./payload.js";
