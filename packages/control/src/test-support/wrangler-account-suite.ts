@@ -142,16 +142,6 @@ export function wranglerAccountSuite(release: WranglerRelease): void {
       succeeded(await app.run(["deploy"]));
       await app.write({ name: "app", analytics_engine_datasets: [{ binding: "POINTS", dataset: "points" }] }, code("app"));
       assert.match(failed(await app.run(["deploy"])), /"POINTS" \(analytics_engine\) is not served/);
-      succeeded(await app.run(["d1", "create", "unserved"]));
-      const refused = async (...args: string[]) => failed(await app.run(args));
-      assert.match(await refused("d1", "time-travel", "info", "unserved"), /Time Travel of a D1 database is not served[\s\S]*d1 export/);
-      const bookmark = `--bookmark=${"0".repeat(8)}`;
-      assert.match(await refused("d1", "time-travel", "restore", "unserved", bookmark), /Time Travel of a D1 database is not served/);
-      assert.match(await refused("d1", "insights", "unserved"), /D1 insights are not served by Longshore/);
-      succeeded(await app.run(["queues", "create", "unserved"]));
-      const subscribe = ["create", "unserved", "--source", "r2", "--events", "bucket.created"];
-      assert.match(await refused("queues", "subscription", ...subscribe), /event subscription of a queue is not served/);
-      succeeded(await app.run(["queues", "subscription", "list", "unserved"]));
     });
   });
 }
