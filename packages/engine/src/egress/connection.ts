@@ -30,6 +30,8 @@ export interface Caller {
   readonly answers: boolean;
   /** Key and certificate for a host's name or address, signed by the application's authority. */
   leaf(host: string): Promise<KeyAndCertificate>;
+  /** Calls the listener whenever the container's Worker says something about its connections, until the returned function is called. */
+  onWord(listener: () => void): () => void;
   /** Called once for a connection that is let through. */
   goes(socket: Socket, way: Way): void;
 }
@@ -52,8 +54,10 @@ export async function handleConnection(client: Socket, caller: Caller, policy: E
   if (!mayIntercept(rules, hostname)) return await pass();
   if (local !== undefined && hostname !== undefined && isMeant(client, local, protocol) && caller.answers) {
     // What no handler takes and the class's lists allow would go out from the Worker, which does not find the service.
-    const address = rules.internet ? UNREACHABLE.ipv4 : SERVICE_ADDRESS;
-    if (await isPermitted({ port: rules.port, address, hostname })) return await lead(client, caller, local, hostname);
+    if (await asksFor(caller, hostname)) {
+      endWhenForbidden(client, caller, hostname);
+      return await lead(client, caller, local, hostname);
+    }
     if (client.destroyed) return;
   }
   const tunnel = await askInTime(client, caller, policy, protocol);
@@ -104,6 +108,22 @@ async function serve(client: Socket, caller: Caller, service: LocalService, prot
   const hostname = protocol.kind === "tls" ? protocol.hostname : undefined;
   if (hostname === undefined || !isMeant(client, service, protocol) || caller.rules()?.internet !== true) return deny(client);
   await lead(client, caller, service, hostname);
+}
+
+async function asksFor(caller: Caller, hostname: string): Promise<boolean> {
+  const rules = caller.rules();
+  const address = rules?.internet === true ? UNREACHABLE.ipv4 : SERVICE_ADDRESS;
+  return rules !== undefined && (await isPermitted({ port: rules.port, address, hostname }));
+}
+
+/** A connection that goes on past what allowed it would carry requests out that nothing allows. */
+function endWhenForbidden(client: Socket, caller: Caller, hostname: string): void {
+  const off = caller.onWord(() => {
+    void asksFor(caller, hostname).then((permitted) => {
+      if (!permitted) deny(client);
+    });
+  });
+  client.once("close", off);
 }
 
 /** True for what is for one of the service's names, and is HTTPS. */

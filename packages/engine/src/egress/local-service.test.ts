@@ -98,8 +98,15 @@ test("without the Internet the container's class is asked, for each connection; 
     assert.deepEqual((await container.lookup(GATEWAY.ipv4, HOST)).addresses, [SERVICE_ADDRESS]);
     assert.equal(await get(container, HOST, { ca }), `service GET ${HOST}/box/key`);
     await assert.rejects(get(container, "other.store.example", { ca }));
+    const open = connectTls({ socket: container.connect(SERVICE_ADDRESS, 443), servername: HOST, ca });
+    await once(open, "secureConnect");
+    const ended = new Promise((resolve) => open.once("error", resolve).once("close", resolve));
+    await worker.ask("/1/http?to=unrelated.example&tag=internet");
+    open.write(`GET /open HTTP/1.1\r\nHost: ${HOST}\r\n\r\n`);
+    assert.match(String(await once(open, "data")), /service GET/, "what is still allowed goes on");
     for (const tag of ["deny", "handler"]) {
       await worker.ask(`/1/all?tag=${tag}`);
+      await ended;
       await assert.rejects(get(container, HOST, { ca }));
     }
     await worker.ask("/1/all?tag=internet");
