@@ -20,6 +20,8 @@ const SILENCE_MS = 100;
 const DIAL_MS = 10_000;
 /** How long a workerd that is being replaced is waited for, in steps. */
 const RETRY_MS = [20, 50, 100, 200, 400, 800, 1600];
+/** When an open connection is asked for once more, after the container's Worker said something. */
+const AGAIN_MS = 1_000;
 /** Nobody can dial these: given in place of a destination that workerd must not dial either. It still asks who is registered for the name. */
 const UNREACHABLE = { ipv4: "255.255.255.255", ipv6: "ff02::1" } as const;
 
@@ -54,11 +56,10 @@ export async function handleConnection(client: Socket, caller: Caller, policy: E
   if (!mayIntercept(rules, hostname)) return await pass();
   if (local !== undefined && hostname !== undefined && isMeant(client, local, protocol) && caller.answers) {
     // What no handler takes and the class's lists allow would go out from the Worker, which does not find the service.
-    if (await asksFor(caller, hostname)) {
-      endWhenForbidden(client, caller, hostname);
-      return await lead(client, caller, local, hostname);
-    }
+    const permitted = await asksFor(caller, hostname);
     if (client.destroyed) return;
+    endWhenOtherwise(client, caller, hostname, permitted);
+    if (permitted) return await lead(client, caller, local, hostname);
   }
   const tunnel = await askInTime(client, caller, policy, protocol);
   if (client.destroyed) return void tunnel.socket.destroy();
@@ -116,12 +117,17 @@ async function asksFor(caller: Caller, hostname: string): Promise<boolean> {
   return rules !== undefined && (await isPermitted({ port: rules.port, address, hostname }));
 }
 
-/** A connection that goes on past what allowed it would carry requests out that nothing allows. */
-function endWhenForbidden(client: Socket, caller: Caller, hostname: string): void {
+/** A connection that goes on past what decided it would carry requests out that nothing allows, or lead others to where they are not served. */
+function endWhenOtherwise(client: Socket, caller: Caller, hostname: string, decided: boolean): void {
+  const check = async () => {
+    if (client.destroyed) return;
+    const permitted = await asksFor(caller, hostname);
+    if (permitted !== decided && !client.destroyed) deny(client);
+  };
   const off = caller.onWord(() => {
-    void asksFor(caller, hostname).then((permitted) => {
-      if (!permitted) deny(client);
-    });
+    void check();
+    // The Worker that answers may be the former one for a moment more.
+    setTimeout(() => void check(), AGAIN_MS).unref();
   });
   client.once("close", off);
 }
