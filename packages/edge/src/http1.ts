@@ -13,6 +13,8 @@ import { readAddress } from "./route.js";
 export const KEEP_ALIVE_MS = 75_000;
 /** How long the rest of a body that nobody reads is taken in after the answer, in milliseconds, before the connection is cut. */
 const LINGER_MS = 5000;
+/** Requests that a client may send before it has an answer: each is kept until it is its turn. Those who do so at all send a few. */
+export const MAX_AHEAD = 64;
 /** Header fields of a request at most. */
 export const MAX_FIELDS = 256;
 
@@ -57,12 +59,17 @@ export class Http1Front {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): Promise<void> {
-    const before = unfinished(request.socket);
-    (request.socket as Answering)[NEWEST] = response;
+    const socket: Answering = request.socket;
+    const before = unfinished(socket);
+    socket[NEWEST] = response;
     // A client may send requests ahead: one is handled after the other, and none after an answer that ends the connection.
     if (before !== undefined) {
-      await new Promise((resolve) => before.once("close", resolve));
-      if (request.socket.destroyed || request.socket.writableEnded) return;
+      const ahead = (socket[AHEAD] ?? 0) + 1;
+      socket[AHEAD] = ahead;
+      if (ahead > MAX_AHEAD) socket.destroy();
+      else await new Promise((resolve) => before.once("close", resolve));
+      socket[AHEAD]--;
+      if (socket.destroyed || socket.writableEnded) return;
     }
     const page = fault(request);
     if (page !== undefined) sendPage(response, page, nextRay());
@@ -122,7 +129,8 @@ function fault({ headers, rawHeaders, httpVersionMinor }: IncomingMessage): Page
 }
 
 const NEWEST = Symbol("newest answer");
-type Answering = Socket & { [NEWEST]?: ServerResponse };
+const AHEAD = Symbol("requests that wait for their turn");
+type Answering = Socket & { [NEWEST]?: ServerResponse; [AHEAD]?: number };
 
 /** The connection's newest answer, if it is still to be finished. Node takes it from its connection when it is. */
 function unfinished(socket: Answering): ServerResponse | undefined {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { EventEmitter, once } from "node:events";
 import { constants } from "node:http2";
-import { connect, type Socket } from "node:net";
+import { connect, createServer, type Socket } from "node:net";
+import { join } from "node:path";
 import { Readable } from "node:stream";
 import { buffer, text } from "node:stream/consumers";
 import { after, before, test } from "node:test";
@@ -9,7 +10,8 @@ import { promisify } from "node:util";
 import { Certificates } from "./certificates.js";
 import { Connections } from "./connections.js";
 import { ask, http2Session, listenSecurely } from "./fixture-certificates.js";
-import { type Platform, raw, send, testPlatform } from "./fixtures.js";
+import { type Platform, raw, send, testEdge, testPlatform } from "./fixtures.js";
+import { MAX_AHEAD } from "./http1.js";
 import { RateLimit } from "./rate-limit.js";
 import { ClientFault, RequestBody } from "./request-body.js";
 import { selfSigned } from "./testing/pebble.js";
@@ -56,6 +58,24 @@ test("a head that does not come is given up: 408", async () => {
   const silent = connect(it.port, "127.0.0.1");
   silent.resume();
   await once(silent, "close");
+});
+
+test("a client may send requests ahead of their answers, but not without end", async () => {
+  const one = "GET / HTTP/1.1\r\nHost: app.localhost\r\n\r\n";
+  const last = one.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
+  const answers = await raw(it.port, one.repeat(MAX_AHEAD) + last);
+  assert.equal(answers.match(/HTTP\/1\.1 200/g)?.length, MAX_AHEAD + 1);
+
+  const socketPath = join(it.directory, "silent.sock");
+  const silent = createServer(() => undefined).listen(socketPath);
+  await once(silent, "listening");
+  await using waiting = await testEdge({ upstream: () => ({ socketPath }), onChange: () => ({ [Symbol.dispose]: () => undefined }) });
+  silent.unref();
+  const flood = connect(waiting.port, "127.0.0.1");
+  flood.on("error", () => undefined);
+  flood.write(one.repeat(MAX_AHEAD + 2));
+  flood.resume();
+  await once(flood, "close", { signal: AbortSignal.timeout(10_000) });
 });
 
 test("a client that takes nothing of its answer is cut off; an answer that is long in coming is not", async () => {

@@ -1,5 +1,9 @@
-/** Quoted text and names, comments, words, ends of statements, and all else a character at a time. A doubled quote reads as two texts side by side. */
-const TOKEN = /'[^']*'|"[^"]*"|`[^`]*`|\[[^\]]*\]|--[^\n]*|\/\*[\s\S]*?\*\/|[A-Za-z_][\w$]*|\s+|[\s\S]/g;
+/**
+ * Quoted text and names, comments, words, ends of statements, and all else a character at a time. A doubled quote reads as two texts side by side.
+ * What is not closed goes on to the end, as it does for SQLite; looking for the close of each such mark again would take the square of the text's length.
+ */
+const TOKEN =
+  /'[^']*(?:'|$)|"[^"]*(?:"|$)|`[^`]*(?:`|$)|\[[^\]]*(?:\]|$)|--[^\n]*|\/\*[\s\S]*?(?:\*\/|$)|[A-Za-z_][\w$]*|\s+|[\s\S]/g;
 const TRIGGER = /^CREATE (?:TEMP |TEMPORARY )?TRIGGER$/;
 
 /**
@@ -10,6 +14,7 @@ export function splitStatements(sql: string): string[] {
   const statements: string[] = [];
   let start = 0;
   let words: string[] = [];
+  let isTrigger = false;
   let depth = 0;
   let empty = true;
   for (const { 0: token, index } of sql.matchAll(TOKEN)) {
@@ -17,6 +22,7 @@ export function splitStatements(sql: string): string[] {
       if (!empty) statements.push(sql.slice(start, index).trim());
       start = index + 1;
       words = [];
+      isTrigger = false;
       depth = 0;
       empty = true;
       continue;
@@ -24,8 +30,11 @@ export function splitStatements(sql: string): string[] {
     if (/^\s|^--|^\/\*/.test(token)) continue;
     empty = false;
     const word = token.toUpperCase();
-    if (words.length < 3) words.push(word);
-    if (TRIGGER.test(words.join(" ")) || TRIGGER.test(words.slice(0, 2).join(" "))) depth += blockDepth(word);
+    if (words.length < 3) {
+      words.push(word);
+      isTrigger ||= TRIGGER.test(words.join(" "));
+    }
+    if (isTrigger) depth += blockDepth(word);
   }
   if (!empty) statements.push(sql.slice(start).trim());
   return statements;
