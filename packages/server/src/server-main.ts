@@ -28,7 +28,16 @@ import { controlSettings } from "./settings.js";
 runChild("server", wire);
 
 /** The composition root: the one place that knows all packages. Parts are made in the order in which they need each other. */
-async function wire({ settings, identity, runDirectory, certificates = [], acmeCa, again }: Start) {
+async function wire(start: Start) {
+  const base = await wireBase(start);
+  return await wireServer(base, start).catch(async (error: unknown) => {
+    if (!start.again) await base.workers.close();
+    throw error;
+  });
+}
+
+/** What is there before anything listens. From now on there are Workers: those of an earlier server run already. */
+async function wireBase({ settings, identity, runDirectory }: Start) {
   const bucket = await DirectoryBucket.open(join(settings.data, "bucket"));
   const directories = new EngineDirectories(join(settings.data, "engine"), runDirectory);
   const engine = new EngineClient(directories.adminSocket, (tenant) => directories.tenantSocket(tenant));
@@ -38,7 +47,7 @@ async function wire({ settings, identity, runDirectory, certificates = [], acmeC
   const tokens = new ApiTokens({ bucket, accountId, secretsKey, ownerToken: identity.token });
   const sockets = r2Sockets(runDirectory);
   const r2 = await openR2({ bucket, tokens, accountId, domain: settings.domain, sockets });
-  // Workers of an earlier server run already, and may ask for secrets before there is who knows them.
+  // Workers that run already may ask for secrets before there is who knows them.
   const later = knownLater<Control>();
   const workers = await createWorkerHost({
     dataDirectory: join(settings.data, "workers"),
@@ -50,6 +59,12 @@ async function wire({ settings, identity, runDirectory, certificates = [], acmeC
     workerdPath: join(settings.data, "bin/workerd"),
     log: (message) => log.info(message),
   });
+  return { bucket, engine, guard, secretsKey, tokens, r2, later, workers };
+}
+
+async function wireServer(base: Awaited<ReturnType<typeof wireBase>>, { settings, identity, certificates = [], acmeCa }: Start) {
+  const { bucket, engine, guard, secretsKey, tokens, r2, later, workers } = base;
+  const { accountId } = identity;
   const front = await openEdgeFront({ settings, upstream: workers, certificates, acmeCa });
   const { edge } = front;
   guard.traffic = edge;
@@ -91,12 +106,8 @@ async function wire({ settings, identity, runDirectory, certificates = [], acmeC
     const apiPort = await listenOn(api, settings.listen, settings.apiPort, "API", "--api-port");
     return { apiPort, registryPort: registryListener.port, ...(await front.listen()) };
   };
-  const facts = await serve().catch(async (error: unknown) => {
-    if (!again) await workers.close();
-    throw error;
-  });
   return {
-    facts,
+    facts: await serve(),
     engineAway: (away: boolean) => absence.set(away),
     setCertificates: (changed: readonly CertificatePair[]) => front.setCertificates(changed),
     async stop() {

@@ -2,8 +2,7 @@
  * Quoted text and names, comments, words, ends of statements, and all else a character at a time. A doubled quote reads as two texts side by side.
  * What is not closed goes on to the end, as it does for SQLite; looking for the close of each such mark again would take the square of the text's length.
  */
-const TOKEN =
-  /'[^']*(?:'|$)|"[^"]*(?:"|$)|`[^`]*(?:`|$)|\[[^\]]*(?:\]|$)|--[^\n]*|\/\*[\s\S]*?(?:\*\/|$)|[A-Za-z_][\w$]*|\s+|[\s\S]/g;
+const TOKEN = /'[^']*(?:'|$)|"[^"]*(?:"|$)|`[^`]*(?:`|$)|\[[^\]]*(?:\]|$)|--[^\n]*|\/\*[\s\S]*?(?:\*\/|$)|[A-Za-z_][\w$]*|\s+|[\s\S]/g;
 const TRIGGER = /^CREATE (?:TEMP |TEMPORARY )?TRIGGER$/;
 
 /**

@@ -54,6 +54,39 @@ test("a stop between two children waits for the next one, which ends what the on
   });
 });
 
+test("a stop while no child can start lets one more end what is left, as one that nobody follows", async () => {
+  // Starts once; from then on it cannot, and says whether what runs is to be left to a successor.
+  const program = `
+    import { appendFileSync, existsSync } from "node:fs";
+    const file = import.meta.dirname + "/events";
+    const isFirst = !existsSync(file);
+    process.on("message", ({ kind, start }) => {
+      appendFileSync(file, kind + " " + process.pid + " " + (start?.again === true ? "leave" : "end") + "\\n");
+      if (isFirst) process.send({ kind: "ready", facts: {} });
+      else process.exit(1);
+    });`;
+  await inDirectory(program, async ({ directory, logFile, program }) => {
+    const events = () => readFileSync(join(directory, "events"), "utf8").trim().split("\n");
+    let tried: () => void = () => undefined;
+    const failed = new Promise<void>((resolve) => {
+      tried = resolve;
+    });
+    const notify = (message: string) => message.includes("does not start") && tried();
+    const child = new Supervised({ name: "child", program, start: { settings: {} } as unknown as Start, logFile, notify });
+    await child.ready();
+    process.kill(Number(events()[0]?.split(" ")[1]), "SIGKILL");
+    await failed;
+    await Promise.all([child.stop(), child.stop()]);
+    await child.stop();
+    const said = events().map((line) => line.replace(/ \d+ /, " "));
+    assert.deepEqual([said[0], said[1], said.at(-1)], ["start end", "start leave", "start end"]);
+    assert.ok(
+      said.slice(1, -1).every((line) => line === "start leave"),
+      said.join(),
+    );
+  });
+});
+
 test("why a child does not start is told from the end of its output, however long that has become", async () => {
   await inDirectory('console.error("no room for it"); process.exit(3);', async ({ logFile, program }) => {
     writeFileSync(logFile, "");

@@ -33,7 +33,9 @@ export class Supervised {
   readonly #first: Promise<Facts>;
   #start: Start;
   #child: ChildProcess | undefined;
-  #stopping = false;
+  #stopping: Promise<void> | undefined;
+  /** True when a child that ends unasked leaves what it has started to the next one. */
+  #leaves = false;
   /** The start of the next child, with the pause before it, while that is under way. */
   #restart: Promise<void> | undefined;
   #endPause: () => void = () => undefined;
@@ -45,7 +47,7 @@ export class Supervised {
     this.#first.then(
       () => this.#keep(),
       () => {
-        this.#stopping = true;
+        this.#stopping = Promise.resolve();
       },
     );
   }
@@ -56,15 +58,20 @@ export class Supervised {
   }
 
   /**
-   * Asks the child to end what it has started and to exit; kills it after a deadline. What a child has left that ended unasked is ended by the next one,
-   * which is waited for.
+   * Asks the child to end what it has started and to exit; kills it after a deadline. What a child has left that ended unasked is ended by one more, also
+   * when that one cannot start.
    */
-  async stop(): Promise<void> {
-    this.#stopping = true;
+  stop(): Promise<void> {
+    this.#stopping ??= this.#end();
+    return this.#stopping;
+  }
+
+  async #end(): Promise<void> {
     this.#endPause();
     await this.#restart;
+    if (hasEnded(this.#child) && this.#leaves) await this.#launchAfter(0);
     const child = this.#child;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    if (child === undefined || hasEnded(child)) return;
     const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
     if (child.connected) child.send({ kind: "stop" } satisfies ToChild);
     const timer = setTimeout(() => child.kill("SIGKILL"), STOP_DEADLINE_MS);
@@ -79,10 +86,10 @@ export class Supervised {
 
   async #keep(): Promise<void> {
     let pause = RESTART_PAUSE_MS.first;
-    while (!this.#stopping) {
+    while (this.#stopping === undefined) {
       const since = Date.now();
       await exit(this.#child);
-      if (this.#stopping) return;
+      if (this.#stopping !== undefined) return;
       this.#options.away?.(true);
       if (Date.now() - since > STABLE_MS) pause = RESTART_PAUSE_MS.first;
       this.#options.notify(`The ${this.#options.name} ended unexpectedly and is started again (its output: ${this.#options.logFile}).`);
@@ -115,6 +122,9 @@ export class Supervised {
     const child = spawn(command, args, { stdio: ["ignore", output, output, "ipc"] });
     closeSync(output);
     this.#child = child;
+    const { again, ...start } = this.#start;
+    const isLast = this.#stopping !== undefined;
+    this.#leaves = again === true && !isLast;
     return await new Promise<Facts>((resolve, reject) => {
       const timer = setTimeout(() => {
         reject(
@@ -127,6 +137,7 @@ export class Supervised {
       child.on("message", (message: FromChild) => {
         clearTimeout(timer);
         if (message.kind === "ready") {
+          this.#leaves = true;
           // A port that was picked freely is the one to take again after a restart.
           this.#start = { ...this.#start, again: true, settings: { ...this.#start.settings, ...message.facts } };
           resolve(message.facts);
@@ -141,15 +152,19 @@ export class Supervised {
           }),
         );
       });
-      child.send({ kind: "start", start: this.#start } satisfies ToChild, () => undefined);
+      child.send({ kind: "start", start: isLast ? start : this.#start } satisfies ToChild, () => undefined);
     });
   }
 }
 
 /** Resolves when the child has ended; at once for one that the system has refused to start. */
 async function exit(child: ChildProcess | undefined): Promise<void> {
-  if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  if (child === undefined || hasEnded(child)) return;
   await new Promise((resolve) => child.once("exit", resolve));
+}
+
+function hasEnded(child: ChildProcess | undefined): boolean {
+  return child?.pid === undefined || child.exitCode !== null || child.signalCode !== null;
 }
 
 function codeFrom(code: string): ErrorCode {
