@@ -18,6 +18,8 @@ export interface BuildRoot {
   readonly authFile: string;
   /** An empty directory: it hides the machine's short-name aliases, and is buildah's home. */
   readonly empty: string;
+  /** An empty directory: the root directory of a build is made there (`walls.ts`). */
+  readonly inside: string;
   /** Remembers which compressed blobs a registry has, so that unchanged layers are neither compressed nor sent again. */
   readonly blobCache: string;
   /** One directory per running command, see `work-directory.ts`. */
@@ -56,6 +58,7 @@ export async function openBuildRoot(settings: BuildSettings): Promise<BuildRoot>
     containersConf: join(etc, "containers.conf"),
     authFile: join(root, "auth.json"),
     empty: join(root, "empty"),
+    inside: join(root, "inside"),
     blobCache: join(root, "blob-cache"),
     work: join(root, "work"),
     pushed: join(root, "pushed"),
@@ -65,7 +68,7 @@ export async function openBuildRoot(settings: BuildSettings): Promise<BuildRoot>
     // 0700 keeps credentials and layers from other users; the directories above are not ours alone.
     await mkdir(dirname(root), { recursive: true });
     await mkdir(root, { recursive: true, mode: 0o700 });
-    const directories = [etc, layout.storage, layout.runState, layout.empty, layout.blobCache, layout.work, layout.pushed];
+    const directories = [etc, layout.storage, layout.runState, layout.empty, layout.inside, layout.blobCache, layout.work, layout.pushed];
     await Promise.all(directories.map((directory) => mkdir(directory, { recursive: true })));
     const { type } = await statfs(root);
     // The kernel refuses an overlay whose upper directory is itself on an overlay, as in most containers.

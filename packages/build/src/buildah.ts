@@ -3,6 +3,7 @@ import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 import { LongshoreError } from "@longshore/contract";
 import type { BuildRoot } from "./build-root.js";
+import { type Walls, walled } from "./walls.js";
 
 export interface BuildahOptions {
   /** `capture`: both streams are returned. `live`: both go to our stderr as they come. `inherit`: buildah writes to our own streams. */
@@ -10,6 +11,8 @@ export interface BuildahOptions {
   readonly stdin?: string | Buffer;
   /** For temporary files; needed by whatever moves layers. */
   readonly workDirectory?: string;
+  /** Keeps it from the machine's files: for what strangers have written. */
+  readonly walls?: Walls;
   /** Kills buildah and everything that it started. */
   readonly signal?: AbortSignal;
   /** With `live`: each chunk of output, as it comes. */
@@ -31,7 +34,7 @@ const INSIDE = `
 [ ! -d /etc/containers/registries.conf.d ] || mount --bind "$1" /etc/containers/registries.conf.d || exit 125
 mkdir -p /var/lib/containers/cache && mount --bind "$2" /var/lib/containers/cache || exit 125
 shift 2
-exec buildah "$@"
+exec "$@"
 `;
 
 const ISOLATE = [
@@ -53,7 +56,9 @@ const ISOLATE = [
  */
 export async function runBuildah(root: BuildRoot, args: readonly string[], options: BuildahOptions): Promise<BuildahResult> {
   requireBuildah(root.environment);
-  const command = [...ISOLATE, "sh", "-c", INSIDE, "longshore-buildah", root.empty, root.blobCache, ...globalFlags(root), ...args];
+  const walls = options.walls === undefined ? [] : walled(root, options.walls);
+  const inside = ["sh", "-c", INSIDE, "longshore-buildah", root.empty, root.blobCache, ...walls, "buildah"];
+  const command = [...ISOLATE, ...inside, ...globalFlags(root), ...args];
   const child = spawn("setpriv", command, {
     env: childEnvironment(root, options.workDirectory),
     stdio: options.output === "inherit" ? [stdinOf(options), "inherit", "inherit"] : [stdinOf(options), "pipe", "pipe"],
@@ -105,10 +110,10 @@ export function requireBuildah(environment: Readonly<Record<string, string>>): v
     throw new LongshoreError("FORBIDDEN", "Building images needs root: buildah mounts file systems.", { hint: "Run this as root." });
   }
   const path = environment.PATH ?? "/usr/sbin:/usr/bin:/sbin:/bin";
-  for (const program of ["buildah", "unshare", "setpriv"]) {
+  for (const program of ["buildah", "crun", "unshare", "setpriv"]) {
     if (!path.split(delimiter).some((directory) => isExecutable(join(directory, program)))) {
       throw new LongshoreError("UNAVAILABLE", `The program "${program}" is not on the path (${path}).`, {
-        hint: `Install it: apt-get install ${program === "buildah" ? "buildah" : "util-linux"}.`,
+        hint: `Install it: apt-get install ${program === "buildah" || program === "crun" ? program : "util-linux"}.`,
       });
     }
   }

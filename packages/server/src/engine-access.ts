@@ -1,7 +1,6 @@
 import { join } from "node:path";
 import type { InstanceInfo, LogSource, UsageSource } from "@longshore/contract";
-import { EngineClient } from "@longshore/engine/client";
-import { EngineDirectories } from "@longshore/engine/directories";
+import { EngineClient, EngineDirectories } from "@longshore/engine";
 import { runDirectory } from "./settings.js";
 
 /** The engine of the installation on this machine, as root reaches it past the server. */

@@ -19,6 +19,8 @@ export interface BuildRequest {
   /** Flags that buildah takes as Docker does. */
   readonly flags: readonly string[];
   readonly quiet: boolean;
+  /** What is read besides the context: its secrets, a file that says what to leave out. Absolute. */
+  readonly reads: readonly string[];
 }
 
 const FLAGS = {
@@ -51,9 +53,11 @@ export async function readBuildRequest(args: readonly string[]): Promise<BuildRe
   requirePlatform(values.platform);
   const context = requireContext(positionals[0] ?? "");
   const tags = (values.tag ?? []).map(fullName);
+  const secrets = (values.secret ?? []).map(readSecret);
   const flags = [
     ...["network", "target"].flatMap((name) => one(name, values[name as "network" | "target"])),
-    ...["label", "secret", "add-host"].flatMap((name) => (values[name as "label"] ?? []).flatMap((value) => one(name, value))),
+    ...["label", "add-host"].flatMap((name) => (values[name as "label"] ?? []).flatMap((value) => one(name, value))),
+    ...secrets.flatMap(({ flag }) => one("secret", flag)),
     ...(values["no-cache"] === true ? ["--no-cache"] : []),
     `--pull=${values.pull === true ? "always" : "false"}`,
   ];
@@ -66,12 +70,25 @@ export async function readBuildRequest(args: readonly string[]): Promise<BuildRe
     buildArgs: readBuildArgs(values["build-arg"] ?? []),
     target: values.target,
     flags,
+    reads: [...secrets.flatMap(({ files }) => files), ...(ignoreFile === undefined ? [] : [ignoreFile])],
     quiet: values.quiet === true,
   };
 }
 
 function one(name: string, value: string | undefined): string[] {
   return value === undefined ? [] : [`--${name}`, value];
+}
+
+/** `--secret id=…,src=…` with its file where buildah finds it, which works elsewhere. */
+function readSecret(secret: string): { readonly flag: string; readonly files: readonly string[] } {
+  const files: string[] = [];
+  const parts = secret.split(",").map((part) => {
+    const [, name, path] = /^(src|source)=(.+)$/.exec(part) ?? [];
+    if (path === undefined) return part;
+    files.push(resolve(path));
+    return `${name}=${resolve(path)}`;
+  });
+  return { flag: parts.join(","), files };
 }
 
 function requireContext(word: string): string {

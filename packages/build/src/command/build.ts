@@ -9,6 +9,7 @@ import { offerToEngine } from "../development/offer.js";
 import { type Dockerfile, readDockerfile } from "../dockerfile.js";
 import { PLATFORM } from "../platform.js";
 import { findImage, readConfig } from "../storage.js";
+import { runFlags } from "../walls.js";
 import { sweep, withWorkDirectory } from "../work-directory.js";
 import { explainFailure, platformOf, StepWatch, wrongPlatform } from "./build-failure.js";
 import { type BuildRequest, readBuildRequest } from "./build-request.js";
@@ -29,6 +30,7 @@ export const build: Verb = async (args, { settings, signal }) => {
       output: "live",
       workDirectory,
       signal,
+      walls: { readable: [request.context, ...request.reads] },
       onOutput: (chunk) => watch.see(chunk),
     });
     if (code !== 0) {
@@ -48,7 +50,7 @@ export const build: Verb = async (args, { settings, signal }) => {
 function buildahArguments(root: BuildRoot, request: BuildRequest, dockerfile: string, idFile: string): string[] {
   return [
     "bud",
-    ["--isolation", "chroot"],
+    runFlags(root),
     "--layers",
     "--force-rm",
     ["--format", "docker"],

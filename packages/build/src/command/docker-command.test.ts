@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -211,8 +211,8 @@ test("builds at the same time do not disturb one another", async () => {
 });
 
 /** Starts a build that hangs in a RUN, and resolves once it is there. From then on nobody reads its output, as when the caller dies. */
-async function hangingBuild(mark: string, by = start): Promise<ChildProcess> {
-  const child = by(["build", "-t", "hang:1", "-f", "-", context]);
+async function hangingBuild(mark: string): Promise<ChildProcess> {
+  const child = start(["build", "-t", "hang:1", "-f", "-", context]);
   child.stdin?.end(`FROM busybox\nRUN echo at ${mark}; exec sleep ${mark}\n`);
   let seen = "";
   for await (const chunk of child.stderr?.setEncoding("utf8") ?? []) {
@@ -230,14 +230,6 @@ async function isRunning(mark: string): Promise<boolean> {
   return false;
 }
 
-async function untilEnded(mark: string): Promise<void> {
-  const deadline = performance.now() + 60_000;
-  while (await isRunning(mark)) {
-    assert.ok(performance.now() < deadline, "the RUN process outlived its build");
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
-
 test("a build that is told to end takes everything with it", async () => {
   const child = await hangingBuild("31536001");
   // As wrangler aborts: the whole group.
@@ -248,29 +240,15 @@ test("a build that is told to end takes everything with it", async () => {
   await assertNothingLeft();
 });
 
-test("a build in a session of its own ends when who asked for it is gone, as wrangler is after Ctrl-C", async () => {
-  // A shell hands a background command no standard input by itself.
-  const script = 'exec 3<&0; setsid "$@" <&3 & wait';
-  const caller = await hangingBuild("31536003", (args) =>
-    spawn("sh", ["-c", script, "sh", process.execPath, dockerCommandPath(), ...args], { env: { ...environment }, stdio: "pipe" }),
-  );
-  caller.kill("SIGKILL");
-  await once(caller, "exit");
-  await untilEnded("31536003");
-  const deadline = performance.now() + 60_000;
-  const { work } = await openBuildRoot(buildSettings(environment));
-  while ((await readdir(work)).length > 0) {
-    assert.ok(performance.now() < deadline, "what the build was at is not cleaned up");
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  await assertNothingLeft();
-});
-
 test("a build that is killed leaves no process or mount, and the next one sweeps the rest", async () => {
   const child = await hangingBuild("31536002");
   child.kill("SIGKILL");
   await once(child, "exit");
-  await untilEnded("31536002");
+  const deadline = performance.now() + 60_000;
+  while (await isRunning("31536002")) {
+    assert.ok(performance.now() < deadline, "the RUN process outlived its build");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
   const root = await openBuildRoot(buildSettings(environment));
   assert.equal((await workingContainers(root)).length, 1);
   assert.equal((await build("after:1", "FROM busybox\nRUN true\n")).code, 0);
@@ -282,4 +260,41 @@ test("what wrangler pulls to intercept outbound traffic with is not pulled, and 
   assert.equal((await docker(["pull", wranglers, "--platform", "linux/amd64"])).code, 0);
   const named = "registry.example:5000/interceptor:1";
   assert.equal((await docker(["pull", named], "", { MINIFLARE_CONTAINER_EGRESS_IMAGE: named })).code, 0);
+});
+
+test("what a Dockerfile runs is kept from the machine: its files, its devices, its control groups", async () => {
+  const secret = join(directory, "secret");
+  await writeFile(secret, "of the machine\n");
+  await symlink("/", join(context, "link"));
+  execFileSync("mknod", ["-m", "666", join(context, "device"), "c", "1", "3"]);
+  const up = "../".repeat(20);
+  const attack = [
+    `cat /proc/1/root${secret}`,
+    `cat /cache/proc/1/root${secret}`,
+    "ls /device",
+    "mknod /d c 1 3",
+    "ls /sys/fs/cgroup/*",
+    "echo x >/proc/sys/kernel/core_pattern",
+    "mount -t tmpfs none /mnt",
+    `cat /context${secret}`,
+    `cat /cache${secret}`,
+    "cat /context/etc/shadow",
+    "cat /cache/etc/shadow",
+    "ls /cache/old",
+    "touch /cache/usr/written",
+    "touch /context/usr/written",
+    `touch /context${context}/written`,
+    "touch /cache/proc/sys/kernel/written",
+    "echo x >/cache/proc/sys/kernel/core_pattern",
+    `touch "/cache${environment.LONGSHORE_BUILD_ROOT}/etc/written"`,
+  ].map((command) => `if ${command}; then echo "REACHED ${command}"; fi`);
+  const mounts = `--mount=type=bind,source=link,target=/context --mount=type=cache,id=${up},target=/cache`;
+  const outcome = await build("kept:1", `FROM busybox\nCOPY device /\nRUN ${mounts} (${attack.join("; ")}) 2>/dev/null; ls / >/list\n`);
+  assert.equal(outcome.code, 0, outcome.stderr);
+  assert.doesNotMatch(outcome.stderr, /^REACHED/m);
+  assert.equal(await readFile(secret, "utf8"), "of the machine\n");
+  const given = await build("given:1", "FROM busybox\nRUN --mount=type=secret,id=s cat /run/secrets/s\n", "--secret", `id=s,src=${secret}`);
+  assert.match(given.stderr, /^of the machine$/m);
+  for (const name of ["link", "device"]) await rm(join(context, name));
+  await assertNothingLeft();
 });
