@@ -8,7 +8,8 @@ const HEAD = `# One suite, two classes
 The same application, once with \`@longshore/containers\` and once with the published \`@cloudflare/containers\` 0.3.7 in its place, on one Longshore: real workerd, real
 containers. What is asked is what the documentation says and what the public package's own tests look at; the code is ours (\`tests/e2e/conformance\`). A first request that
 fails is made again, as those tests do. Two of the published one's rows are Longshore's doing: the engine holds a connection to a port that is not open yet, where the public platform
-refuses it, and the published class waits on when it is given up (\`portReadyTimeoutMS\`); and workerd passes on no reason for a start that was refused (503). This page is written by the suite (\`npm run conformance\`), and a test fails when it is not current.
+refuses it, and the published class waits on when it is given up (\`portReadyTimeoutMS\`); and workerd passes on no reason for a start that was refused (503). This page is written by the suite (\`npm run conformance\`), and a test fails when a row or our column is not
+current; some of what the published one holds depends on how busy the machine is.
 `;
 
 /** The page that shows each row for both classes. */
