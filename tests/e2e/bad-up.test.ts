@@ -15,7 +15,15 @@ const FREE_PORTS = ["--edge-port", "0", "--api-port", "0", "--registry-port", "0
 const { test } = platformSuite({
   prepare: async (platform) => {
     using app = busyboxApp({ name: APP });
-    await platform.deploy(app.path);
+    const env = { ...baseEnvironment(), HOME: app.path };
+    const { code, stdout, stderr } = await run(process.execPath, [cli, "deploy", "--data", platform.data], {
+      cwd: app.path,
+      env,
+      deadlineMs: 2 * DEADLINE_MS,
+    });
+    assert.equal(code, 0, stdout + stderr);
+    // wrangler itself names an address at Cloudflare's domain.
+    assert.match(stderr, new RegExp(`^Served here at ${platform.url(APP)}$`, "m"));
   },
 });
 

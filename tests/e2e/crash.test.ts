@@ -4,7 +4,8 @@ import { after } from "node:test";
 import type { AppDirectory } from "@longshore/testkit";
 import { platformSuite } from "@longshore/testkit";
 import { crash } from "./crash/crash.js";
-import { prepareStores, type Store } from "./crash/stores.js";
+import type { Store } from "./crash/store.js";
+import { prepareStores } from "./crash/stores.js";
 
 const KILLS = 8;
 

@@ -5,12 +5,13 @@ import { symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { after } from "node:test";
 import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
-import { appDirectory, type Platform, platformSuite, repository } from "@longshore/testkit";
+import { appDirectory, eventually, type Platform, platformSuite, repository } from "@longshore/testkit";
 import { copyProgram } from "./copy-program.js";
 
 // As in the documentation (mount R2 buckets with FUSE): the keys are the Worker's secrets, and reach the container as variables.
 const worker = `
 import { Container, getContainer } from "@longshore/containers";
+export { ContainerProxy } from "@longshore/containers";
 export class Shell extends Container {
   defaultPort = 8080;
   sleepAfter = "10m";
@@ -19,8 +20,20 @@ export class Shell extends Container {
     R2_BUCKET_NAME: this.env.R2_BUCKET_NAME, R2_ACCOUNT_ID: this.env.R2_ACCOUNT_ID,
   };
 }
-export default { async fetch(request, { BOX, SHELL }) {
+export class Closed extends Shell {
+  enableInternet = false;
+  // The client puts the bucket into the host's name.
+  allowedHosts = [this.env.R2_BUCKET_NAME + "." + this.env.R2_ACCOUNT_ID + ".r2.cloudflarestorage.com"];
+}
+export class Intercepted extends Closed { interceptHttps = true; }
+export default { async fetch(request, { BOX, SHELL, CLOSED, INTERCEPTED }) {
   const { pathname } = new URL(request.url);
+  const [, kind, rest] = /^\\/(closed|intercepted)(\\/.*)$/.exec(pathname) ?? [];
+  if (kind !== undefined) {
+    const container = getContainer(kind === "closed" ? CLOSED : INTERCEPTED);
+    if (rest === "/allow") { await container.setAllowedHosts(await request.json()); return new Response("changed"); }
+    return container.fetch(new Request("http://container" + rest, request));
+  }
   if (!pathname.startsWith("/worker/")) return getContainer(SHELL).fetch(request);
   const key = decodeURIComponent(pathname.slice("/worker/".length));
   if (request.method === "PUT") return Response.json((await BOX.put(key, request.body, { customMetadata: { by: "worker" } })).etag);
@@ -57,6 +70,8 @@ createServer((request, response) => {
   answer(request).then((body) => response.end(body), (error) => response.writeHead(500).end(String(error.stack)));
 }).listen(8080);`;
 
+const CLASSES = ["Shell", "Closed", "Intercepted"];
+const CHANGE_MS = 20_000;
 const app = appDirectory({ files: { "index.js": worker, "server.mjs": container } });
 const image = join(app.path, "image");
 after(() => app[Symbol.dispose]());
@@ -76,9 +91,9 @@ async function deploy(platform: Platform): Promise<void> {
     name: "fuse",
     main: "index.js",
     compatibility_date: "2026-04-01",
-    containers: [{ class_name: "Shell", image: "./Dockerfile", max_instances: 2, instance_type: "basic" }],
-    durable_objects: { bindings: [{ name: "SHELL", class_name: "Shell" }] },
-    migrations: [{ tag: "v1", new_sqlite_classes: ["Shell"] }],
+    containers: CLASSES.map((class_name) => ({ class_name, image: "./Dockerfile", max_instances: 2, instance_type: "basic" })),
+    durable_objects: { bindings: CLASSES.map((class_name) => ({ name: class_name.toUpperCase(), class_name })) },
+    migrations: [{ tag: "v1", new_sqlite_classes: CLASSES }],
     r2_buckets: [{ binding: "BOX", bucket_name: "box" }],
     vars: { R2_BUCKET_NAME: "box", R2_ACCOUNT_ID: platform.presence.accountId },
   };
@@ -123,6 +138,29 @@ test("the bucket mounted in a container as a file system (s3fs)", async (platfor
   const large = randomBytes(25_000_000);
   await ask(platform, "/file/parts", large);
   assert.ok(Buffer.from(await (await platform.fetch("fuse", "/worker/parts")).arrayBuffer()).equals(large));
+});
+
+test("a container without the Internet reaches R2 when allowedHosts names it, as long as it does, and nothing else", async (platform) => {
+  const host = `${platform.presence.accountId}.r2.cloudflarestorage.com`;
+  await ask(platform, "/worker/for-closed", "written by the binding");
+  // The connection that is open is asked for again, which takes a moment.
+  const refused = (path: string) =>
+    eventually("the end of what was allowed", CHANGE_MS, async () => (await platform.fetch("fuse", path)).status === 500 || undefined);
+  for (const kind of ["closed", "intercepted"]) {
+    assert.equal(await ask(platform, `/${kind}/s3/for-closed`), "worker:written by the binding", kind);
+    await ask(platform, `/${kind}/s3/from-${kind}`, "written by S3");
+    assert.equal(await ask(platform, `/worker/from-${kind}`), "written by S3");
+    await ask(platform, `/${kind}/allow`, JSON.stringify(["other.example"]));
+    await refused(`/${kind}/s3/for-closed`);
+    await ask(platform, `/${kind}/allow`, JSON.stringify([host, `other.${host}`]));
+    await refused(`/${kind}/s3/for-closed`);
+    await ask(platform, `/${kind}/allow`, JSON.stringify(["*.r2.cloudflarestorage.com"]));
+    await eventually(
+      "the name in a glob",
+      CHANGE_MS,
+      async () => (await platform.fetch("fuse", `/${kind}/s3/for-closed`)).status === 200 || undefined,
+    );
+  }
 });
 
 test("on the machine: keys that may only read, until they are revoked", async (platform) => {

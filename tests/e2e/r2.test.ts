@@ -39,6 +39,34 @@ test("what wrangler writes to a bucket the Worker reads, and the other way round
   assert.deepEqual(await (await platform.fetch("r2", "/")).json(), ["a/large", "b/ü"]);
 });
 
+test("what wrangler says of a bucket holds for Workers, pages and time, also after kill -9", async (platform) => {
+  const cors = { allowed: { origins: ["https://app.example"], methods: ["PUT"] } };
+  app.write("cors.json", JSON.stringify({ rules: [cors] }));
+  await run(platform, "r2", "bucket", "cors", "set", "box", "--file", "cors.json", "--force");
+  await run(platform, "r2", "bucket", "lock", "add", "box", "held", "held/", "--retention-days", "1", "--force");
+  assert.equal((await platform.fetch("r2", "/held/1", { method: "PUT", body: "first" })).status, 200);
+  assert.equal((await platform.fetch("r2", "/tmp/1", { method: "PUT", body: "passing" })).status, 200);
+  const condition = { type: "Age", maxAge: 1 };
+  const gone = { id: "gone", enabled: true, conditions: { prefix: "" }, deleteObjectsTransition: { condition } };
+  const kept = { ...gone, id: "kept", enabled: false };
+  app.write("lifecycle.json", JSON.stringify({ rules: [{ ...gone, conditions: { prefix: "tmp/" } }, kept] }));
+  await platform.kill("server");
+  const locked = async () => (await platform.fetch("r2", "/held/1", { method: "PUT", body: "second" })).status === 500 || undefined;
+  await eventually("a refusal of the next server", 30_000, () => locked().catch(() => undefined));
+  const headers = { origin: "https://app.example", "access-control-request-method": "PUT" };
+  const preflight = await fetch(new URL("/box/from-page", platform.presence.apiUrl), { method: "OPTIONS", headers });
+  assert.deepEqual([preflight.status, preflight.headers.get("access-control-allow-origin")], [200, "https://app.example"]);
+  assert.equal(
+    (await fetch(`${platform.presence.apiUrl}/user`, { method: "OPTIONS", headers })).headers.get("access-control-allow-origin"),
+    null,
+  );
+  await new Promise((resolve) => setTimeout(resolve, 1_100));
+  await run(platform, "r2", "bucket", "lifecycle", "set", "box", "--file", "lifecycle.json", "--force");
+  const status = async (path: string) => (await platform.fetch("r2", path)).status;
+  await eventually("the end of what has passed", 30_000, async () => (await status("/tmp/1")) === 404 || undefined);
+  assert.equal(await (await platform.fetch("r2", "/held/1")).text(), "first");
+});
+
 test("a server that was killed serves the same objects to the same Worker; acknowledged writes outlive kill -9 of everything", async (platform) => {
   await platform.kill("server");
   const read = async () => await (await platform.fetch("r2", "/b/ü")).text();

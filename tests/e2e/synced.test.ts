@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
 import { type AppDirectory, eventually, platformSuite } from "@longshore/testkit";
-import { prepareStores, type Store } from "./crash/stores.js";
+import type { Store } from "./crash/store.js";
+import { prepareStores } from "./crash/stores.js";
 import { SyncedWrites } from "./crash/synced.js";
 
 const CALLS =
@@ -19,7 +20,7 @@ const directory = mkdtempSync(join(tmpdir(), "longshore-synced-"));
 const { test } = platformSuite({
   images: [],
   async prepare(platform) {
-    ({ stores, app } = await prepareStores(platform));
+    ({ stores, app } = await prepareStores(platform, { consumers: false }));
   },
 });
 after(() => {
@@ -29,7 +30,7 @@ after(() => {
 
 test("what is acknowledged was synced before: files, and the directories that name them", async (platform) => {
   for (const store of stores) await store.write("0", 0);
-  const parts = ["server", { workerd: ".storage" }, { workerd: "crash" }] as const;
+  const parts = ["server", { workerd: ".storage" }, { workerd: ".queues" }, { workerd: "crash" }] as const;
   const pids = parts.map((part) => platform.pid(part)).filter((pid) => pid !== undefined);
   assert.equal(pids.length, parts.length);
   const log = join(directory, "trace");

@@ -133,6 +133,18 @@ function conditions(create: Create): void {
     assert.equal(await bucket.head("head"), undefined);
   });
 
+  it("deletes only the version that was meant", async () => {
+    await using under = await create();
+    const { bucket } = under;
+    const first = await bucket.put("deleted/one", "first");
+    const second = await bucket.put("deleted/one", "second");
+    await rejects("CONFLICT", bucket.delete("deleted/one", { ifMatch: first.etag }));
+    assert.equal((await bucket.head("deleted/one"))?.etag, second.etag);
+    await bucket.delete("deleted/one", { ifMatch: second.etag });
+    assert.equal(await bucket.head("deleted/one"), undefined);
+    await bucket.delete("deleted/one", { ifMatch: second.etag });
+  });
+
   it("loses no update when many compare and swap", async () => {
     await using under = await create();
     const { bucket } = under;

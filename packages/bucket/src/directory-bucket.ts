@@ -80,11 +80,12 @@ export class DirectoryBucket extends DirectoryBucketReader implements Bucket {
     }
   }
 
-  async delete(key: string): Promise<void> {
+  async delete(key: string, { ifMatch }: { readonly ifMatch?: string } = {}): Promise<void> {
     const target = objectPath(this.#objects, key);
     const directory = dirname(target);
     try {
       await this.#locks.run(key, async () => {
+        if (ifMatch !== undefined && (await this.head(key)) !== undefined) await this.#mustMatch(key, ifMatch);
         await unlink(target);
         await syncDirectory(directory);
       });

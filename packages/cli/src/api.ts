@@ -2,7 +2,7 @@ import { type ErrorCode, LongshoreError, STATUS_OF_CODE } from "@longshore/contr
 import type { Presence } from "@longshore/server";
 import { z } from "zod";
 
-const DEADLINE_MS = 10_000;
+const DEADLINE_MS = 60_000;
 
 const failed = z.object({ success: z.literal(false), errors: z.array(z.object({ message: z.string() })).min(1) });
 
@@ -19,7 +19,7 @@ export async function callApi<T>(presence: Presence, method: string, path: strin
   }).catch((cause: unknown) => {
     throw new LongshoreError("UNAVAILABLE", `The API at ${presence.apiUrl} does not answer.`, {
       cause,
-      hint: "The server may be restarting; look into its log.",
+      hint: "The server may be restarting: try again in a moment. Its log is logs/server.log in the data directory.",
     });
   });
   const answer: unknown = await response.json();

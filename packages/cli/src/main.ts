@@ -49,7 +49,7 @@ export async function main(argv: readonly string[], output: Output = standardOut
     if (verb === "version" || verb === "--version" || verb === "-v") return version(output);
     const command = COMMANDS.find((candidate) => candidate.name === verb);
     if (command !== undefined) return await runCommand(command, rest, output);
-    return await runOther(verb, argv);
+    return await runOther(verb, argv, output);
   } catch (error) {
     const failure = toLongshoreError(error, `longshore ${verb}`);
     output.note(failure.text);
@@ -68,12 +68,12 @@ async function runCommand(command: Command, args: string[], output: Output): Pro
 }
 
 /** A verb that is not ours is wrangler's, unless it can only be one of ours with a letter wrong. */
-async function runOther(verb: string, argv: readonly string[]): Promise<number> {
+async function runOther(verb: string, argv: readonly string[], output: Output): Promise<number> {
   const meant = nearest(
     verb,
     COMMANDS.map(({ name }) => name),
   );
-  if (meant === undefined) return await runWrangler(argv);
+  if (meant === undefined) return await runWrangler(argv, output);
   throw new LongshoreError("INVALID_INPUT", `There is no command "${verb}".`, {
     hint: `Did you mean "longshore ${[meant, ...argv.slice(1)].join(" ")}"?`,
   });
@@ -99,7 +99,7 @@ async function help(name: string | undefined, output: Output): Promise<number> {
     output.print(command.help);
     return 0;
   }
-  if (name !== undefined) return await runOther(name, [name, "--help"]);
+  if (name !== undefined) return await runOther(name, [name, "--help"], output);
   const list = COMMANDS.map(({ name: verb, summary }) => `  ${verb.padEnd(10)}${summary}`).join("\n");
   output.print(`Longshore runs Cloudflare Containers applications on machines that you own.
 

@@ -28,6 +28,7 @@ import type {
 import { WebSockets } from "./websockets.js";
 
 const HARD_TIMEOUT = "LONGSHORE_HARD_TIMEOUT_MS";
+const ANSWERS_OUTBOUND = "LONGSHORE_ANSWERS_OUTBOUND";
 
 /**
  * A Durable Object with a container: subclass it, set the fields, and requests to it reach the program in the container, which is started when
@@ -234,8 +235,12 @@ export class Container<Env = Cloudflare.Env> extends RoutedContainer<Env> {
     const labels = given.labels ?? this.labels ?? {};
     const hardTimeout = given.hardTimeout ?? this.hardTimeout;
     return {
-      // A variable for the engine, which keeps it to itself: the runtime does not pass its own option on.
-      env: { ...(given.envVars ?? this.envVars), ...(hardTimeout === undefined ? {} : { [HARD_TIMEOUT]: String(hardTimeout) }) },
+      // Variables for the engine, which keeps them to itself: the runtime does not pass its own option on.
+      env: {
+        ...(given.envVars ?? this.envVars),
+        ...(hardTimeout === undefined ? {} : { [HARD_TIMEOUT]: String(hardTimeout) }),
+        ...(outboundOf(this).answers ? { [ANSWERS_OUTBOUND]: "1" } : {}),
+      },
       enableInternet: given.enableInternet ?? this.enableInternet ?? false,
       ...(entrypoint === undefined ? {} : { entrypoint }),
       ...(directorySnapshots === undefined ? {} : { directorySnapshots }),

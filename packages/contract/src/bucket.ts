@@ -51,8 +51,8 @@ export interface Bucket {
    * Errors: as `put`.
    */
   putFile?(key: string, path: string, options?: PutOptions): Promise<ObjectInfo>;
-  /** Deleting what is not there is fine. */
-  delete(key: string): Promise<void>;
+  /** Deleting what is not there is fine. Errors: `CONFLICT` when the object that is there has not the etag `ifMatch`; then nothing has changed. */
+  delete(key: string, options?: { readonly ifMatch?: string }): Promise<void>;
   /** Every object whose key starts with `prefix`, in key order. */
   list(prefix: string, position?: ListPosition): AsyncIterable<ObjectInfo>;
 }

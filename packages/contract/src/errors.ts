@@ -51,9 +51,9 @@ export class LongshoreError extends Error {
     return STATUS_OF_CODE[this.code];
   }
 
-  /** What happened, and what to do: the text for a person. */
+  /** What happened, and what to do: the text for a person. What to do begins a line where the message has several. */
   get text(): string {
-    return this.hint === undefined ? this.message : `${this.message} ${this.hint}`;
+    return this.hint === undefined ? this.message : `${this.message}${this.message.includes("\n") ? "\n" : " "}${this.hint}`;
   }
 }
 

@@ -20,14 +20,20 @@ export { inParallel } from "./in-parallel.js";
 export { ACCOUNT_LIMITS, type AccountLimits, INSTANCE_TYPES, type InstanceSize, instanceSize } from "./instance-types.js";
 export { KeyedMutex } from "./keyed-mutex.js";
 export type { LogLine, LogQuery, LogSource } from "./logs.js";
-export type {
-  ChecksumName,
-  HttpFields,
-  ObjectFacts,
-  ObjectPage,
-  ObjectStorage,
-  StorageBucket,
-  StoredObject,
+export {
+  type BucketSettings,
+  type ChecksumName,
+  type CorsRule,
+  DEFAULT_LIFECYCLE,
+  type HttpFields,
+  type LifecycleCondition,
+  type LifecycleRule,
+  type LockRule,
+  type ObjectFacts,
+  type ObjectPage,
+  type ObjectStorage,
+  type StorageBucket,
+  type StoredObject,
 } from "./object-storage.js";
 export type { QueueConsumer, QueueFacts, QueueSettings, Queues } from "./queues.js";
 export {

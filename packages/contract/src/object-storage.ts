@@ -1,7 +1,63 @@
 import type { Readable } from "node:stream";
 
+/** Which pages may use a bucket from a browser, by S3. */
+export interface CorsRule {
+  readonly id?: string | undefined;
+  /** Origins as `https://example.com`, `*` for all; `*` may also stand for a part of one, and of a header's name. */
+  readonly allowed: {
+    readonly origins: readonly string[];
+    readonly methods: readonly string[];
+    readonly headers?: readonly string[] | undefined;
+  };
+  readonly exposeHeaders?: readonly string[] | undefined;
+  /** How long a browser may remember the answer. */
+  readonly maxAgeSeconds?: number | undefined;
+}
+
+/** When it is time: so many seconds after the object was written or the upload begun, or at a date (ISO 8601). */
+export type LifecycleCondition = { readonly type: "Age"; readonly maxAge: number } | { readonly type: "Date"; readonly date: string };
+
+/** What becomes of objects and unfinished uploads, without anybody asking. */
+export interface LifecycleRule {
+  readonly id: string;
+  readonly enabled: boolean;
+  readonly conditions: { readonly prefix?: string | undefined };
+  readonly deleteObjectsTransition?: { readonly condition: LifecycleCondition } | undefined;
+  readonly storageClassTransitions?: readonly { readonly condition: LifecycleCondition; readonly storageClass: string }[] | undefined;
+  readonly abortMultipartUploadsTransition?: { readonly condition: LifecycleCondition } | undefined;
+}
+
+/** What a bucket has that nobody has said anything about: as R2's. */
+export const DEFAULT_LIFECYCLE: readonly LifecycleRule[] = [
+  {
+    id: "Default Multipart Abort Rule",
+    enabled: true,
+    conditions: { prefix: "" },
+    abortMultipartUploadsTransition: { condition: { type: "Age", maxAge: 7 * 24 * 3600 } },
+  },
+];
+
+/** Objects that can neither be deleted nor replaced: for so many seconds after they were written, until a date (ISO 8601), or for good. */
+export interface LockRule {
+  readonly id: string;
+  readonly enabled: boolean;
+  readonly prefix?: string | undefined;
+  readonly condition:
+    | { readonly type: "Age"; readonly maxAgeSeconds: number }
+    | { readonly type: "Date"; readonly date: string }
+    | { readonly type: "Indefinite" };
+}
+
+/** What an owner may say about a bucket. A list takes the place of the one before; an empty one says that there is nothing. */
+export interface BucketSettings {
+  readonly storageClass?: string;
+  readonly cors?: readonly CorsRule[];
+  readonly lifecycle?: readonly LifecycleRule[];
+  readonly locks?: readonly LockRule[];
+}
+
 /** An R2 bucket. */
-export interface StorageBucket {
+export interface StorageBucket extends BucketSettings {
   /** One of its kind. */
   readonly name: string;
   readonly createdOn: string;
@@ -66,7 +122,8 @@ export interface ObjectStorage {
   bucket(name: string): Promise<StorageBucket>;
   /** Errors: `CONFLICT` when it is there. */
   createBucket(name: string, options?: { readonly storageClass?: string; readonly location?: string }): Promise<StorageBucket>;
-  changeBucket(name: string, change: { readonly storageClass: string }): Promise<StorageBucket>;
+  /** Holds from now on, for what was there before, too. */
+  changeBucket(name: string, change: BucketSettings): Promise<StorageBucket>;
   /** Errors: `CONFLICT` when it is not empty. */
   deleteBucket(name: string): Promise<void>;
   /** Counts objects, and the bytes that they take with their metadata. */

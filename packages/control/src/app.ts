@@ -11,12 +11,15 @@ import { databaseFiles, databaseTransfers } from "./routes/database-transfers.js
 import { databases } from "./routes/databases.js";
 import { deployments } from "./routes/deployments.js";
 import { durableObjects } from "./routes/durable-objects.js";
+import { eventSubscriptions } from "./routes/event-subscriptions.js";
 import { identity } from "./routes/identity.js";
 import { kvNamespaces } from "./routes/kv-namespaces.js";
 import { kvValues } from "./routes/kv-values.js";
 import { queues } from "./routes/queues.js";
 import { r2Buckets } from "./routes/r2-buckets.js";
 import { r2Objects } from "./routes/r2-objects.js";
+import { r2Products } from "./routes/r2-products.js";
+import { r2Settings } from "./routes/r2-settings.js";
 import { scripts } from "./routes/scripts.js";
 import { secretStores } from "./routes/secret-stores.js";
 import { secrets } from "./routes/secrets.js";
@@ -61,9 +64,12 @@ export function createApp(services: Services): Hono {
     databases,
     databaseFiles,
     r2Buckets,
+    r2Settings,
+    r2Products,
     r2Objects,
     secretStores,
     queues,
+    eventSubscriptions,
     containers,
     tokens,
   ]) {

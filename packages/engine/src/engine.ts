@@ -148,7 +148,7 @@ export class ContainerEngine implements Engine, LogSource, UsageSource {
   /** Whose outbound connections a sandbox's are; `undefined` while it is nobody's. */
   outboundCaller(sandbox: string): Caller | undefined {
     const record = this.byId.get(sandbox)?.record;
-    return record === undefined ? undefined : this.tenants.get(record.tenant)?.egress.caller(record.name);
+    return record === undefined ? undefined : this.tenants.get(record.tenant)?.egress.caller(record.name, record.answersOutbound === true);
   }
 
   /** Sends a terminating signal now and SIGKILL after the grace, unless the process ends before. */

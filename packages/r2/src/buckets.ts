@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { text } from "node:stream/consumers";
-import { type Bucket, LongshoreError, type StorageBucket } from "@longshore/contract";
+import { type Bucket, type BucketSettings, KeyedMutex, LongshoreError, type StorageBucket } from "@longshore/contract";
 import { R2Error } from "./errors.js";
 import { checkedStorageClass } from "./facts.js";
 import { BUCKETS, objectsOf } from "./places.js";
@@ -15,6 +15,7 @@ const NAME = /^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$/;
 export class Buckets {
   readonly #bucket: Bucket;
   readonly #clock: () => number;
+  readonly #changing = new KeyedMutex();
   readonly #known = new Map<string, BucketRecord>();
   /** Counts changes: what was read before one and comes after it is not kept. */
   #changes = 0;
@@ -73,17 +74,26 @@ export class Buckets {
     return record;
   }
 
-  async change(name: string, { storageClass }: { readonly storageClass: string }): Promise<BucketRecord> {
-    const record = { ...(await this.get(name)), storageClass: checkedStorageClass(storageClass) };
-    const now = await this.#bucket.head(BUCKETS + name);
-    if (now === undefined) throw new R2Error("NoSuchBucket");
-    await this.#bucket.put(BUCKETS + name, JSON.stringify(record), { ifMatch: now.etag });
-    this.#forget(name);
-    return record;
+  /** Errors: `NoSuchBucket`, `InvalidArgument`. */
+  change(name: string, change: BucketSettings): Promise<BucketRecord> {
+    if (change.storageClass !== undefined) checkedStorageClass(change.storageClass);
+    return this.#changing.run(name, async () => {
+      const record: BucketRecord = { ...(await this.get(name)), ...change };
+      const now = await this.#bucket.head(BUCKETS + name);
+      if (now === undefined) throw new R2Error("NoSuchBucket");
+      this.#forget(name);
+      await this.#bucket.put(BUCKETS + name, JSON.stringify(record), { ifMatch: now.etag });
+      this.#forget(name);
+      return record;
+    });
   }
 
   /** Errors: `NoSuchBucket`, `BucketNotEmpty`. What is being written into it meanwhile finds that it is gone ({@link isThere}), or keeps it there. */
-  async delete(name: string): Promise<BucketRecord> {
+  delete(name: string): Promise<BucketRecord> {
+    return this.#changing.run(name, () => this.#delete(name));
+  }
+
+  async #delete(name: string): Promise<BucketRecord> {
     const record = await this.get(name);
     if (!(await this.#isEmpty(record))) throw new R2Error("BucketNotEmpty");
     // Twice: what somebody reads meanwhile must not be kept.

@@ -54,6 +54,14 @@ const KINDS = {
   NoSuchKey: { code: "NOT_FOUND", status: 404, v4: 10_007, message: "The specified key does not exist." },
   NoSuchUpload: { code: "NOT_FOUND", status: 404, v4: 10_024, message: "The specified multipart upload does not exist." },
   NotImplemented: { code: "UNSUPPORTED", status: 501, v4: 10_044, message: "This is not served by Longshore." },
+  NoSuchCORSConfiguration: { code: "NOT_FOUND", status: 404, v4: 10_059, message: "The CORS configuration does not exist." },
+  NoSuchLifecycleConfiguration: { code: "NOT_FOUND", status: 404, v4: 10_060, message: "The lifecycle configuration does not exist." },
+  ObjectLockedByBucketPolicy: {
+    code: "FORBIDDEN",
+    status: 403,
+    v4: 10_069,
+    message: "The object is locked by the bucket policy.",
+  },
   PreconditionFailed: {
     code: "CONFLICT",
     status: 412,

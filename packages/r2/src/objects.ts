@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
-import { type Bucket, LongshoreError, type ObjectFacts, type PutOptions, type StoredObject } from "@longshore/contract";
+import { type Bucket, type LockRule, LongshoreError, type ObjectFacts, type PutOptions, type StoredObject } from "@longshore/contract";
 import type { BucketRecord, Buckets } from "./buckets.js";
 import { type Condition, judge, type Verdict } from "./conditions.js";
 import { digested, type Expected } from "./digests.js";
@@ -10,6 +10,7 @@ import { checkFacts } from "./facts.js";
 import { encodeKey } from "./key-encoding.js";
 import { objectsOf } from "./places.js";
 import { type Range, resolveRange, type WantedRange } from "./ranges.js";
+import { isLocked, locksOn } from "./rules.js";
 import { decodeTrailer, encodeTrailer, type Facts } from "./stored-form.js";
 
 /** R2's limit for an object that is uploaded at once: 5 GiB but 5 MiB. */
@@ -81,26 +82,66 @@ export class Objects {
   /** Gives bytes with their trailer the key of an object; false when the condition does not hold. */
   async commit(record: BucketRecord, key: string, bytes: AsyncIterable<Uint8Array>, onlyIf: Condition | undefined): Promise<boolean> {
     const name = objectsOf(record.id) + encodeKey(key);
+    const locks = locksOn(record.locks, key);
     let options: PutOptions = {};
-    if (onlyIf !== undefined) {
+    if (onlyIf !== undefined || locks.length > 0) {
       const now = await this.at(name, key);
-      if (judge(onlyIf, now?.object) !== "holds") return false;
+      if (onlyIf !== undefined && judge(onlyIf, now?.object) !== "holds") return false;
+      if (now !== undefined) this.#assertFree(locks, now.object);
       options = now === undefined ? { ifNoneMatch: "*" } : { ifMatch: now.etag };
     }
     try {
       await this.#bucket.put(name, Readable.from(bytes, { objectMode: false }), options);
     } catch (error) {
-      // Written by somebody else while the bytes came: what the condition was judged by is not there any more.
-      if (onlyIf !== undefined && error instanceof LongshoreError && error.code === "CONFLICT" && !(error instanceof R2Error)) return false;
-      throw error;
+      if (!isConflict(error)) throw error;
+      // Written by somebody else while the bytes came: what the condition was judged by is not there any more, and what is there is too new to be free.
+      if (onlyIf !== undefined) return false;
+      throw new R2Error("ObjectLockedByBucketPolicy", undefined, { cause: error });
     }
     if (await this.#buckets.isThere(record)) return true;
     await this.#bucket.delete(name);
     throw new R2Error("NoSuchBucket");
   }
 
-  async delete({ id }: BucketRecord, key: string): Promise<void> {
-    await this.#bucket.delete(objectsOf(id) + encodeKey(key));
+  /** Errors: `ObjectLockedByBucketPolicy`. */
+  async delete({ id, locks }: BucketRecord, key: string): Promise<void> {
+    const name = objectsOf(id) + encodeKey(key);
+    const rules = locksOn(locks, key);
+    if (rules.length === 0) return await this.#bucket.delete(name);
+    const now = await this.at(name, key);
+    if (now === undefined) return;
+    this.#assertFree(rules, now.object);
+    try {
+      await this.#bucket.delete(name, { ifMatch: now.etag });
+    } catch (cause) {
+      if (!isConflict(cause)) throw cause;
+      throw new R2Error("ObjectLockedByBucketPolicy", undefined, { cause });
+    }
+  }
+
+  /** Deletes an object that is still so, and is not locked. */
+  async deleteIf({ id, locks }: BucketRecord, key: string, isSo: (object: StoredObject) => boolean): Promise<void> {
+    const name = objectsOf(id) + encodeKey(key);
+    const now = await this.at(name, key);
+    if (now === undefined || !isSo(now.object) || isLocked(locksOn(locks, key), now.object.uploaded, this.#clock())) return;
+    await this.#bucket.delete(name, { ifMatch: now.etag }).catch(ignoreConflict);
+  }
+
+  /** Gives an object another storage class. It is the same version, written at the same time. What is replaced meanwhile keeps its own. */
+  async changeClass({ id }: BucketRecord, key: string, classOf: (object: StoredObject) => string | undefined): Promise<void> {
+    const name = objectsOf(id) + encodeKey(key);
+    const found = await this.at(name, key, GET_TAIL_BYTES);
+    const storageClass = found === undefined ? undefined : classOf(found.object);
+    if (found === undefined || storageClass === undefined || storageClass === found.object.storageClass) return;
+    const { size } = found.object;
+    const body = await this.#bytes(name, found, { offset: 0, length: size });
+    if (body === undefined) return;
+    const bytes = followed(body, encodeTrailer({ ...found.object, storageClass }));
+    await this.#bucket.put(name, Readable.from(bytes, { objectMode: false }), { ifMatch: found.etag }).catch(ignoreConflict);
+  }
+
+  #assertFree(locks: readonly LockRule[], { uploaded }: StoredObject): void {
+    if (isLocked(locks, uploaded, this.#clock())) throw new R2Error("ObjectLockedByBucketPolicy");
   }
 
   newFacts({ storageClass }: BucketRecord, given: ObjectFacts): Omit<Facts, "etag" | "checksums"> {
@@ -150,4 +191,18 @@ export class Objects {
     file?.body.destroy();
     return undefined;
   }
+}
+
+async function* followed(body: AsyncIterable<Uint8Array>, end: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield* body;
+  yield end;
+}
+
+/** Of the bucket's own conditions. */
+function isConflict(error: unknown): boolean {
+  return error instanceof LongshoreError && error.code === "CONFLICT" && !(error instanceof R2Error);
+}
+
+function ignoreConflict(error: unknown): void {
+  if (!isConflict(error)) throw error;
 }

@@ -1,5 +1,6 @@
 import {
   type Bucket,
+  type BucketSettings,
   inParallel,
   type ObjectFacts,
   type ObjectPage,
@@ -12,11 +13,12 @@ import { R2Error } from "./errors.js";
 import { type ListQuery, listObjects, MOST_KEYS } from "./listing.js";
 import { Objects } from "./objects.js";
 import { objectsOf } from "./places.js";
+import { Sweeper } from "./sweeper.js";
 import { Uploads } from "./uploads.js";
 
 /** Deletions that are under way together share the disk's syncs. */
 const PARALLEL_DELETES = 16;
-const SWEEP_MS = 24 * 3600_000;
+const SWEEP_MS = 3600_000;
 
 export interface R2Options {
   /** Where everything rests, below `r2/`. One process writes there. */
@@ -24,6 +26,8 @@ export interface R2Options {
   /** The current time, in milliseconds since 1970. */
   readonly clock?: () => number;
   readonly log: { error(message: string, facts?: Readonly<Record<string, unknown>>): void };
+  /** False: lifecycle rules are followed when {@link R2Storage.sweep} is called, and else never. */
+  readonly sweeping?: boolean;
 }
 
 /** R2: its buckets, for the control plane, the Workers' bindings and S3 clients alike. */
@@ -33,15 +37,17 @@ export class R2Storage implements ObjectStorage, Disposable {
   readonly uploads: Uploads;
   readonly log: R2Options["log"];
   readonly #bucket: Bucket;
-  readonly #sweeping: NodeJS.Timeout;
+  readonly #sweeper: Sweeper;
+  readonly #sweeping: NodeJS.Timeout | undefined;
 
-  constructor({ bucket, clock = Date.now, log }: R2Options) {
+  constructor({ bucket, clock = Date.now, log, sweeping = true }: R2Options) {
     this.#bucket = bucket;
     this.log = log;
     this.records = new Buckets(bucket, clock);
     this.objects = new Objects(bucket, this.records, clock);
     this.uploads = new Uploads(bucket, this.objects, clock);
-    this.#sweeping = setInterval(() => void this.#sweepLater(), SWEEP_MS).unref();
+    this.#sweeper = new Sweeper({ bucket, records: this.records, objects: this.objects, uploads: this.uploads, clock });
+    this.#sweeping = sweeping ? setInterval(() => void this.#sweepLater(), SWEEP_MS).unref() : undefined;
     void this.#sweepLater();
   }
 
@@ -57,8 +63,10 @@ export class R2Storage implements ObjectStorage, Disposable {
     return this.records.create(name, options);
   }
 
-  changeBucket(name: string, change: { readonly storageClass: string }): Promise<StorageBucket> {
-    return this.records.change(name, change);
+  async changeBucket(name: string, change: BucketSettings): Promise<StorageBucket> {
+    const record = await this.records.change(name, change);
+    if (change.lifecycle !== undefined || change.locks !== undefined) void this.#sweepLater();
+    return record;
   }
 
   async deleteBucket(name: string): Promise<void> {
@@ -98,15 +106,21 @@ export class R2Storage implements ObjectStorage, Disposable {
     return await listObjects(this.#bucket, this.objects, id, query);
   }
 
+  /** Does what lifecycle rules say, as it is done once an hour and after each change of a bucket's rules. */
+  sweep(): Promise<void> {
+    return this.#sweeper.sweep();
+  }
+
   [Symbol.dispose](): void {
     clearInterval(this.#sweeping);
   }
 
   async #sweepLater(): Promise<void> {
+    if (this.#sweeping === undefined) return;
     try {
-      await this.uploads.sweep(async () => new Set((await this.records.all()).map(({ id }) => id)));
+      await this.#sweeper.sweep();
     } catch (error) {
-      this.log.error("unfinished R2 uploads could not be swept", { error: String(error) });
+      this.log.error("what R2's lifecycle rules say could not be done", { error: String(error) });
     }
   }
 }

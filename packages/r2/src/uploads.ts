@@ -14,8 +14,6 @@ import { encodeTrailer } from "./stored-form.js";
 
 const MOST_PARTS = 10_000;
 const SMALLEST_PART = 5 * 1024 ** 2;
-/** As R2: what nobody has completed by then is dropped. */
-const LIFETIME_MS = 7 * 24 * 3600_000;
 const PARALLEL_READS = 16;
 /** S3's and R2's limit for an object of parts: 5 TiB. */
 const LARGEST_OBJECT = 5 * 1024 ** 4;
@@ -149,21 +147,23 @@ export class Uploads {
     return uploads.sort((a, b) => Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)) || a.begun - b.begun);
   }
 
-  /** Drops what is too old, or belongs to no bucket that there is. `ids` is asked once what there is to drop has been listed. */
-  async sweep(ids: () => Promise<ReadonlySet<string>>): Promise<void> {
-    const uploads = new Map<string, { readonly id: string; readonly uploadId: string; begun?: number }>();
+  /**
+   * Drops what need not stay. `keeper` is asked for once what there is has been listed; it says of a bucket's id, and of an upload, whose head is missing
+   * where it was dropped in part.
+   */
+  async sweep(keeper: () => Promise<(id: string, upload: Upload | undefined) => boolean>): Promise<void> {
+    const uploads = new Map<string, { readonly id: string; readonly uploadId: string; head?: Upload }>();
     for await (const { key } of this.#bucket.list(UPLOADS)) {
       const [id = "", uploadId = "", name] = key.slice(UPLOADS.length).split("/");
       const place = `${id}/${uploadId}`;
       const upload = uploads.get(place) ?? { id, uploadId };
       uploads.set(place, upload);
       const head = name === "head" ? await this.#read(key) : undefined;
-      if (head !== undefined) upload.begun = head.begun;
+      if (head !== undefined) upload.head = head;
     }
-    const there = uploads.size === 0 ? new Set<string>() : await ids();
-    for (const { id, uploadId, begun = 0 } of uploads.values()) {
-      if (!there.has(id) || begun + LIFETIME_MS <= this.#clock()) await this.#remove(id, uploadId);
-    }
+    if (uploads.size === 0) return;
+    const stays = await keeper();
+    for (const { id, uploadId, head } of uploads.values()) if (!stays(id, head)) await this.#remove(id, uploadId);
   }
 
   async removeAll({ id }: { readonly id: string }): Promise<void> {

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { InstanceInfo, LogSource, UsageSource } from "@longshore/contract";
-import { EngineClient, EngineDirectories } from "@longshore/engine";
+import { EngineClient } from "@longshore/engine/client";
+import { EngineDirectories } from "@longshore/engine/directories";
 import { runDirectory } from "./settings.js";
 
 /** The engine of the installation on this machine, as root reaches it past the server. */

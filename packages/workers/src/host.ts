@@ -66,7 +66,7 @@ class Host implements RunningWorkerHost {
   constructor(options: WorkerHostOptions, workerdPath: string, version: string, sink: TraceSink, secrets: SecretSource) {
     this.#sink = sink;
     this.#secrets = secrets;
-    const { uid, gid, readyTimeoutMs = 15_000 } = options;
+    const { uid, gid, readyTimeoutMs = 30_000 } = options;
     this.#options = options;
     this.#version = version;
     this.#offers = new Offers(options.runDirectory);

@@ -1,7 +1,7 @@
 import { eventually, type Platform } from "@longshore/testkit";
 import { Ledger } from "./ledger.js";
 import { seeded } from "./random.js";
-import type { Store } from "./stores.js";
+import type { Store } from "./store.js";
 
 export interface CrashOptions {
   readonly seed: number;
@@ -18,7 +18,15 @@ export interface CrashResult {
   readonly findings: readonly string[];
 }
 
-const PARTS = ["server", "engine", "storage", "worker", "up", "everything"] as const;
+/** Those that the installation runs for somebody, by the name of their directory. */
+const WORKERDS: Readonly<Record<string, string>> = {
+  storage: ".storage",
+  queues: ".queues",
+  worker: "crash",
+  "deployed worker": "crash-deploy-0",
+  "scheduled worker": "crash-cron",
+};
+const PARTS = ["server", "engine", "up", "everything", ...Object.keys(WORKERDS)];
 /** Acknowledged writes between two kills, as long as that does not take too long. */
 const MOST_BETWEEN = 16;
 const BETWEEN_DEADLINE_MS = 20_000;
@@ -78,18 +86,18 @@ async function writeUntil(signal: AbortSignal, store: Store, ledger: Ledger): Pr
     const place = String(n % store.places);
     const failed = ledger.failed;
     await ledger.write(place, n, () => store.write(place, n));
-    if (ledger.failed > failed) await pause(AFTER_FAILURE_MS);
+    await pause(ledger.failed > failed ? AFTER_FAILURE_MS : (store.pauseMs ?? 0));
   }
 }
 
-async function kill(platform: Platform, part: (typeof PARTS)[number]): Promise<void> {
+async function kill(platform: Platform, part: string): Promise<void> {
   if (part === "up" || part === "everything") {
     await (part === "up" ? platform.killUp() : platform.killEverything());
     await platform.upAgain();
     return;
   }
-  const workerd = { storage: ".storage", worker: "crash" } as const;
-  const pid = platform.pid(part === "storage" || part === "worker" ? { workerd: workerd[part] } : part);
+  const workerd = WORKERDS[part];
+  const pid = platform.pid(workerd === undefined ? (part as "server" | "engine") : { workerd });
   // One that is not there was killed a moment ago.
   if (pid !== undefined) process.kill(pid, "SIGKILL");
 }

@@ -211,8 +211,8 @@ test("builds at the same time do not disturb one another", async () => {
 });
 
 /** Starts a build that hangs in a RUN, and resolves once it is there. From then on nobody reads its output, as when the caller dies. */
-async function hangingBuild(mark: string): Promise<ChildProcess> {
-  const child = start(["build", "-t", "hang:1", "-f", "-", context]);
+async function hangingBuild(mark: string, by = start): Promise<ChildProcess> {
+  const child = by(["build", "-t", "hang:1", "-f", "-", context]);
   child.stdin?.end(`FROM busybox\nRUN echo at ${mark}; exec sleep ${mark}\n`);
   let seen = "";
   for await (const chunk of child.stderr?.setEncoding("utf8") ?? []) {
@@ -230,6 +230,14 @@ async function isRunning(mark: string): Promise<boolean> {
   return false;
 }
 
+async function untilEnded(mark: string): Promise<void> {
+  const deadline = performance.now() + 60_000;
+  while (await isRunning(mark)) {
+    assert.ok(performance.now() < deadline, "the RUN process outlived its build");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
 test("a build that is told to end takes everything with it", async () => {
   const child = await hangingBuild("31536001");
   // As wrangler aborts: the whole group.
@@ -240,15 +248,29 @@ test("a build that is told to end takes everything with it", async () => {
   await assertNothingLeft();
 });
 
+test("a build in a session of its own ends when who asked for it is gone, as wrangler is after Ctrl-C", async () => {
+  // A shell hands a background command no standard input by itself.
+  const script = 'exec 3<&0; setsid "$@" <&3 & wait';
+  const caller = await hangingBuild("31536003", (args) =>
+    spawn("sh", ["-c", script, "sh", process.execPath, dockerCommandPath(), ...args], { env: { ...environment }, stdio: "pipe" }),
+  );
+  caller.kill("SIGKILL");
+  await once(caller, "exit");
+  await untilEnded("31536003");
+  const deadline = performance.now() + 60_000;
+  const { work } = await openBuildRoot(buildSettings(environment));
+  while ((await readdir(work)).length > 0) {
+    assert.ok(performance.now() < deadline, "what the build was at is not cleaned up");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  await assertNothingLeft();
+});
+
 test("a build that is killed leaves no process or mount, and the next one sweeps the rest", async () => {
   const child = await hangingBuild("31536002");
   child.kill("SIGKILL");
   await once(child, "exit");
-  const deadline = performance.now() + 60_000;
-  while (await isRunning("31536002")) {
-    assert.ok(performance.now() < deadline, "the RUN process outlived its build");
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+  await untilEnded("31536002");
   const root = await openBuildRoot(buildSettings(environment));
   assert.equal((await workingContainers(root)).length, 1);
   assert.equal((await build("after:1", "FROM busybox\nRUN true\n")).code, 0);

@@ -1,6 +1,7 @@
 import { constants } from "node:os";
 import { LongshoreError, toLongshoreError } from "@longshore/contract";
 import { buildSettings, socketOfHost } from "../settings.js";
+import { watchCaller } from "./caller.js";
 import type { Verb, VerbContext } from "./verb.js";
 
 /** Verbs are loaded when they are asked for: wrangler starts this program eight times in a deploy. */
@@ -55,6 +56,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     stop.abort();
   };
   for (const signal of SIGNALS) process.on(signal, onSignal);
+  using _caller = watchCaller(() => onSignal("SIGHUP"));
   for (const stream of [process.stdout, process.stderr]) stream.on("error", onStreamError);
   let name = "";
   try {

@@ -52,11 +52,20 @@ Examples:
     process.once("SIGINT", () => stop.abort());
     // Whoever read them, as "head" does, has had enough.
     process.stdout.once("error", () => stop.abort());
-    for await (const line of engineAccess(data).logs.readLogs(query, stop.signal))
+    let lines = 0;
+    for await (const line of engineAccess(data).logs.readLogs(query, stop.signal)) {
+      lines++;
       output.print(values.json === true ? JSON.stringify(line) : shown(line));
+    }
+    if (lines === 0 && !query.follow) output.note(nothing(query));
     return 0;
   },
 };
+
+function nothing({ application, instance, since }: LogQuery): string {
+  const who = instance === undefined ? `Containers of ${application}` : `Containers of ${application} whose id begins with "${instance}"`;
+  return `${who} have written nothing${since === undefined ? "" : ` since ${new Date(since).toISOString()}`}.`;
+}
 
 function shown({ at, instance, stream, text: words }: LogLine): string {
   return `${at.slice(0, "2026-01-31T12:00:00.000".length)}Z ${instance.slice(0, SHORT_ID)} ${stream === "stderr" ? "!" : "|"} ${words}`;

@@ -1,12 +1,11 @@
 import { LongshoreError } from "@longshore/contract";
 import { dataDirectory, engineAccess, readPresence } from "@longshore/server";
 import { z } from "zod";
+import { workersAndAddresses } from "../addresses.js";
 import { callApi } from "../api.js";
 import { type Command, text } from "../command.js";
 
 const applications = z.array(z.object({ id: z.string(), name: z.string(), version: z.number(), instances: z.number(), image: z.string() }));
-const domains = z.array(z.object({ hostname: z.string(), service: z.string(), enabled: z.boolean() }));
-const scripts = z.array(z.object({ id: z.string(), subdomain: z.object({ enabled: z.boolean() }) }));
 
 export const statusCommand: Command = {
   name: "status",
@@ -24,9 +23,8 @@ Example:
     const presence = readPresence(data);
     const engine = engineAccess(data);
     const { dockerSocket } = engine;
-    const [workers, hosts, containers, egress, instances] = await Promise.all([
-      callApi(presence, "GET", "/workers/scripts", scripts),
-      callApi(presence, "GET", "/workers/domains", domains),
+    const [{ workers, addresses }, containers, egress, instances] = await Promise.all([
+      workersAndAddresses(presence),
       callApi(presence, "GET", "/containers/dash/applications", applications),
       whileAway(engine.usage.egressUsage(), output),
       whileAway(engine.instances(), output),
@@ -40,10 +38,9 @@ Example:
   Applications   ${presence.edgeUrl}${presence.edgeTlsUrl === undefined ? "" : `\n                 ${presence.edgeTlsUrl}`}
   API            ${presence.apiUrl}
   Registry       ${presence.registryHost}
+  Account        ${presence.accountId}
   Docker socket  ${dockerSocket}  (root's: DOCKER_HOST=unix://${dockerSocket} docker ps)`);
-    for (const { id, subdomain } of workers) if (subdomain.enabled) output.print(`Worker ${id}: ${presence.edgeUrl.replace("<name>", id)}`);
-    for (const { hostname, service, enabled } of hosts)
-      if (enabled) output.print(`Worker ${service}: ${(presence.edgeTlsUrl ?? presence.edgeUrl).replace(/<name>[^:]*/, hostname)}`);
+    for (const { worker, url } of addresses) output.print(`Worker ${worker}: ${url}`);
     for (const { name, version, instances: running, image } of containers)
       output.print(`Containers ${name}: version ${version}, ${running} running, ${image}`);
     for (const { tenant, since, internet } of egress)

@@ -35,7 +35,7 @@ the registry passwords and tails that were got with it.
 
 Examples:
   longshore token create --name ci --scopes deploy --expires 90d
-  CLOUDFLARE_API_TOKEN=$(longshore token create --name logs --scopes tail:read,workers:read) npx longshore tail hello
+  CLOUDFLARE_API_TOKEN=$(longshore token create --name logs --scopes tail:read,workers:read) longshore tail hello
   longshore token revoke ci`,
   words: 2,
   options: {

@@ -15,6 +15,10 @@ export interface ContainerProxyProps {
 /** Carries the step that refused a request, for whoever looks for the reason. */
 export const OUTBOUND_HEADER = "x-container-outbound";
 
+/** The engine's question, in place of a request: what would become of one to this host? */
+const QUESTION_HEADER = "x-longshore-question";
+const ANSWERED = 204;
+
 /** The status that a refused request is answered with. */
 const DENIED = 520;
 const HANDLER_FAILED = 500;
@@ -29,6 +33,8 @@ export class ContainerProxy extends WorkerEntrypoint<Cloudflare.Env, ContainerPr
     const handlers = handlersOf(registered);
     if (handlers === undefined) return denied("no such class");
     const decision = decide(policy, handlers, canonicalHost(new URL(request.url).hostname));
+    if (request.headers.has(QUESTION_HEADER))
+      return new Response(null, { status: ANSWERED, headers: { [OUTBOUND_HEADER]: decision.kind } });
     if (decision.kind === "deny") return denied(decision.step);
     if (decision.kind === "internet") return fetch(request);
     const { handler, choice } = decision;

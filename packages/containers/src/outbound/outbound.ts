@@ -72,6 +72,11 @@ export class Outbound {
     });
   }
 
+  /** True if the Worker exports what answers the engine's questions. */
+  get answers(): boolean {
+    return (this.ctx as { exports?: { ContainerProxy?: unknown } }).exports?.ContainerProxy !== undefined;
+  }
+
   ended(): void {
     this.#live = false;
   }

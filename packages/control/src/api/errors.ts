@@ -17,6 +17,8 @@ export const API_CODE = {
   BUCKET_EXISTS: 10_004,
   BUCKET_NOT_FOUND: 10_006,
   BUCKET_NOT_EMPTY: 10_008,
+  CORS_NOT_FOUND: 10_059,
+  OBJECT_LOCKED: 10_069,
   /** The number of a Worker that is not there, too: clients tell them apart by what they asked for. */
   OBJECT_NOT_FOUND: 10_007,
   DATABASE_NOT_FOUND: 7_404,

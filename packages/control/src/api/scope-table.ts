@@ -25,6 +25,8 @@ const GROUPS: Readonly<Record<string, ScopeArea>> = {
   "/storage/kv": "kv",
   "/d1": "d1",
   "/r2": "r2",
+  "/r2-catalog": "r2",
+  "/event_notifications/r2": "r2",
   "/queues": "queues",
   "/event_subscriptions": "queues",
   "/secrets_store": "secrets-store",

@@ -3,6 +3,7 @@ import { Hono } from "hono";
 import { z } from "zod";
 import { readJson } from "../api/body.js";
 import { ok, page } from "../api/envelope.js";
+import { notServed } from "../api/errors.js";
 import type { Database } from "../model/stores.js";
 import { type Query, runQueries } from "../services/database-queries.js";
 import type { Services } from "../services/services.js";
@@ -34,6 +35,10 @@ export function databases({ stores, options }: Services): Hono {
     .delete("/d1/database/:database", async (c) => {
       await stores.deleteDatabase(c.req.param("database"));
       return ok(null);
+    })
+    .on(["GET", "POST"], ["/d1/database/:database/time_travel/bookmark", "/d1/database/:database/time_travel/restore"], async (c) => {
+      const { name } = await stores.database(c.req.param("database"));
+      throw notServed("Time Travel of a D1 database", `Keep copies of your own: \`wrangler d1 export ${name}\`, or \`longshore backup\`.`);
     })
     .post("/d1/database/:database/query", async (c) => {
       const results = await run(c.req.raw, c.req.param("database"));

@@ -9,6 +9,7 @@ import type { ConsumerRequest } from "../services/queues.js";
 import type { Services } from "../services/services.js";
 
 const DAY_S = 86_400;
+const WORKER_CONSUMES = "Let a Worker consume the queue.";
 
 const name = z
   .string()
@@ -78,6 +79,10 @@ export function queues({ queues: service }: Services): Hono {
       await service.purge(c.req.param("queue"));
       return ok(await view(await service.get(c.req.param("queue"))));
     })
+    .on("POST", ["/queues/:queue/messages/pull", "/queues/:queue/messages/ack"], async (c) => {
+      await service.get(c.req.param("queue"));
+      throw notServed("Pulling messages of a queue by HTTP", WORKER_CONSUMES);
+    })
     .get("/queues/:queue/consumers", async (c) => {
       const queue = await service.get(c.req.param("queue"));
       return ok(queue.consumer === undefined ? [] : [consumerView(queue, queue.consumer)]);
@@ -98,7 +103,7 @@ export function queues({ queues: service }: Services): Hono {
 }
 
 function consumerRequest({ type, script_name, dead_letter_queue, settings: said }: z.infer<typeof consumer>): ConsumerRequest {
-  if (type !== "worker") throw notServed(`A consumer of the type "${type ?? ""}"`, "Let a Worker consume the queue.");
+  if (type !== "worker") throw notServed(`A consumer of the type "${type ?? ""}"`, WORKER_CONSUMES);
   if (!script_name) throw new LongshoreError("INVALID_INPUT", "The consumer names no Worker (script_name).");
   const { batch_size, max_retries, max_wait_time_ms, max_concurrency, retry_delay } = said ?? {};
   const numbers = { batch_size, max_retries, max_wait_time_ms, max_concurrency, retry_delay };

@@ -24,7 +24,7 @@ export function r2Buckets({ buckets, options }: Services): Hono {
     })
     .get("/r2/buckets/:bucket", async (c) => ok(view(await buckets.get(c.req.param("bucket")))))
     .patch("/r2/buckets/:bucket", async (c) =>
-      ok(view(await buckets.change(c.req.param("bucket"), c.req.header("cf-r2-storage-class") ?? ""))),
+      ok(view(await buckets.change(c.req.param("bucket"), { storageClass: c.req.header("cf-r2-storage-class") ?? "" }))),
     )
     .delete("/r2/buckets/:bucket", async (c) => {
       await buckets.delete(c.req.param("bucket"));

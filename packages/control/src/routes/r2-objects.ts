@@ -1,5 +1,5 @@
 import { Readable } from "node:stream";
-import type { HttpFields, StoredObject } from "@longshore/contract";
+import { type HttpFields, LongshoreError, type StoredObject } from "@longshore/contract";
 import { type Context, Hono } from "hono";
 import { z } from "zod";
 import { checked } from "../api/body.js";
@@ -52,12 +52,23 @@ export function r2Objects({ buckets, options }: Services): Hono {
         ...(storageClass === null ? {} : { storageClass }),
         ...(length === null ? {} : { size: Number(length) }),
       };
-      return ok(view(await objects.put(await bucketOf(c), keyOf(c), body ?? Readable.from([]), facts)));
+      return ok(view(await unlocked(objects.put(await bucketOf(c), keyOf(c), body ?? Readable.from([]), facts))));
     })
     .delete("/r2/buckets/:bucket/objects/:key{.+}", async (c) => {
-      await objects.delete(await bucketOf(c), [keyOf(c)]);
+      await unlocked(objects.delete(await bucketOf(c), [keyOf(c)]));
       return ok({ key: keyOf(c) });
     });
+}
+
+/** What only a lock rule forbids, under its number: that of a missing permission would have clients ask whose the token is. */
+async function unlocked<T>(operation: Promise<T>): Promise<T> {
+  try {
+    return await operation;
+  } catch (cause) {
+    if (!(cause instanceof LongshoreError && cause.code === "FORBIDDEN")) throw cause;
+    const hint = "`wrangler r2 bucket lock list` shows the bucket's lock rules.";
+    throw new ApiError("FORBIDDEN", API_CODE.OBJECT_LOCKED, "The object is locked by the bucket policy.", { cause, hint });
+  }
 }
 
 /** Clients send the key as it is: its slashes are not escaped, and what else they escape is what a URL needs. */

@@ -1,4 +1,4 @@
-import { LongshoreError, type ObjectStorage, type StorageBucket } from "@longshore/contract";
+import { type BucketSettings, LongshoreError, type ObjectStorage, type StorageBucket } from "@longshore/contract";
 import { API_CODE, ApiError, invalidScript } from "../api/errors.js";
 import type { StoredBinding } from "../model/script-head.js";
 
@@ -20,8 +20,8 @@ export class R2Buckets {
     return await numbered(this.#storage.createBucket(name, options), API_CODE.BUCKET_EXISTS);
   }
 
-  async change(name: string, storageClass: string): Promise<StorageBucket> {
-    return await numbered(this.#storage.changeBucket(name, { storageClass }));
+  async change(name: string, change: BucketSettings): Promise<StorageBucket> {
+    return await numbered(this.#storage.changeBucket(name, change));
   }
 
   /** A Worker that is still bound to it gets errors. Errors: `NOT_FOUND`, `CONFLICT` when it is not empty. */

@@ -151,7 +151,7 @@ export class Harness implements AsyncDisposable {
     };
     const clock = () => Date.now() + this.aheadMs;
     this.#objects?.[Symbol.dispose]();
-    this.#objects = new R2Storage({ bucket, log: { error: log } });
+    this.#objects = new R2Storage({ bucket, log: { error: log }, sweeping: false });
     return {
       bucket,
       accountId: ACCOUNT,

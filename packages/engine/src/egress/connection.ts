@@ -6,6 +6,7 @@ import type { KeyAndCertificate } from "./certificate-authority.js";
 import { couple } from "./couple.js";
 import { type Protocol, recognize, SNIFF_BYTES } from "./first-bytes.js";
 import { connectService, isServiceName, type LocalService, SERVICE_ADDRESS, SERVICE_PORT } from "./local-service.js";
+import { isPermitted } from "./permission.js";
 import type { EgressPolicy } from "./policy.js";
 import { type EgressRules, mayIntercept } from "./rules.js";
 import type { Way } from "./traffic.js";
@@ -19,14 +20,20 @@ const SILENCE_MS = 100;
 const DIAL_MS = 10_000;
 /** How long a workerd that is being replaced is waited for, in steps. */
 const RETRY_MS = [20, 50, 100, 200, 400, 800, 1600];
+/** When an open connection is asked for once more, after the container's Worker said something. */
+const AGAIN_MS = 1_000;
 /** Nobody can dial these: given in place of a destination that workerd must not dial either. It still asks who is registered for the name. */
 const UNREACHABLE = { ipv4: "255.255.255.255", ipv6: "ff02::1" } as const;
 
 /** A container's side of the matter: what its Worker has said, at the time of asking. */
 export interface Caller {
   rules(): EgressRules | undefined;
+  /** Whether the container's class answers questions: another would take one for a request of the container's. */
+  readonly answers: boolean;
   /** Key and certificate for a host's name or address, signed by the application's authority. */
   leaf(host: string): Promise<KeyAndCertificate>;
+  /** Calls the listener whenever the container's Worker says something about its connections, until the returned function is called. */
+  onWord(listener: () => void): () => void;
   /** Called once for a connection that is let through. */
   goes(socket: Socket, way: Way): void;
 }
@@ -47,6 +54,13 @@ export async function handleConnection(client: Socket, caller: Caller, policy: E
   const hostname = protocol.kind === "other" ? undefined : protocol.hostname;
   const pass = () => (local === undefined ? goOut(client, caller, rules, policy) : serve(client, caller, local, protocol));
   if (!mayIntercept(rules, hostname)) return await pass();
+  if (local !== undefined && hostname !== undefined && isMeant(client, local, protocol) && caller.answers) {
+    // What no handler takes and the class's lists allow would go out from the Worker, which does not find the service.
+    const permitted = await asksFor(caller, hostname);
+    if (client.destroyed) return;
+    endWhenOtherwise(client, caller, hostname, permitted);
+    if (permitted) return await lead(client, caller, local, hostname);
+  }
   const tunnel = await askInTime(client, caller, policy, protocol);
   if (client.destroyed) return void tunnel.socket.destroy();
   if (tunnel.status === 202 && local !== undefined) {
@@ -90,11 +104,41 @@ async function goOut(client: Socket, caller: Caller, rules: EgressRules, policy:
   couple(client, upstream);
 }
 
-/** Leads to a service of this machine what may go to the Internet, is for one of the service's names, and is HTTPS. */
+/** Leads to a service of this machine what may go to the Internet and is meant for it. */
 async function serve(client: Socket, caller: Caller, service: LocalService, protocol: Protocol): Promise<void> {
   const hostname = protocol.kind === "tls" ? protocol.hostname : undefined;
-  const isMeant = hostname !== undefined && isServiceName(service, hostname) && client.localPort === SERVICE_PORT;
-  if (!isMeant || caller.rules()?.internet !== true) return deny(client);
+  if (hostname === undefined || !isMeant(client, service, protocol) || caller.rules()?.internet !== true) return deny(client);
+  await lead(client, caller, service, hostname);
+}
+
+async function asksFor(caller: Caller, hostname: string): Promise<boolean> {
+  const rules = caller.rules();
+  const address = rules?.internet === true ? UNREACHABLE.ipv4 : SERVICE_ADDRESS;
+  return rules !== undefined && (await isPermitted({ port: rules.port, address, hostname }));
+}
+
+/** A connection that goes on past what decided it would carry requests out that nothing allows, or lead others to where they are not served. */
+function endWhenOtherwise(client: Socket, caller: Caller, hostname: string, decided: boolean): void {
+  const check = async () => {
+    if (client.destroyed) return;
+    const permitted = await asksFor(caller, hostname);
+    if (permitted !== decided && !client.destroyed) deny(client);
+  };
+  const off = caller.onWord(() => {
+    void check();
+    // The Worker that answers may be the former one for a moment more.
+    setTimeout(() => void check(), AGAIN_MS).unref();
+  });
+  client.once("close", off);
+}
+
+/** True for what is for one of the service's names, and is HTTPS. */
+function isMeant({ localPort }: Socket, service: LocalService, protocol: Protocol): boolean {
+  const hostname = protocol.kind === "tls" ? protocol.hostname : undefined;
+  return hostname !== undefined && isServiceName(service, hostname) && localPort === SERVICE_PORT;
+}
+
+async function lead(client: Socket, caller: Caller, service: LocalService, hostname: string): Promise<void> {
   const upstream = await connectService(service);
   if (client.destroyed) return void upstream.destroy();
   caller.goes(client, "workers");

@@ -83,6 +83,49 @@ test("a container with the Internet reaches the service by name and HTTPS, and n
   assert.equal(existsSync(`/proc/${s.engine.record(3).process.pid}/root${CERTIFICATE_PATH}`), false, "nobody told it of the service");
 });
 
+test("without the Internet the container's class is asked, for each connection; what is not a yes is a no", async () => {
+  await using s = await stage();
+  const storage = await mkdtemp(join(tmpdir(), "longshore-s-"));
+  const worker = await TestWorker.start({ script: "outbound.js", classes: { Box: NAMESPACE }, engineSocket: s.engine.socket, storage });
+  try {
+    await worker.ask("/1/all?tag=internet");
+    await worker.ask("/1/https?to=other.example&tag=other");
+    await worker.ask("/1/start?env=LONGSHORE_ANSWERS_OUTBOUND");
+    const pid = s.engine.newest().process.pid;
+    const container = new FromContainer(pid);
+    const ca = readFileSync(`/proc/${pid}/root${CERTIFICATE_PATH}`, "utf8");
+    assert.equal(s.engine.newest().environment.LONGSHORE_ANSWERS_OUTBOUND, undefined, "its program is not told");
+    assert.deepEqual((await container.lookup(GATEWAY.ipv4, HOST)).addresses, [SERVICE_ADDRESS]);
+    assert.equal(await get(container, HOST, { ca }), `service GET ${HOST}/box/key`);
+    await assert.rejects(get(container, "other.store.example", { ca }));
+    const open = connectTls({ socket: container.connect(SERVICE_ADDRESS, 443), servername: HOST, ca });
+    await once(open, "secureConnect");
+    const ended = new Promise((resolve) => open.once("error", resolve).once("close", resolve));
+    await worker.ask("/1/http?to=unrelated.example&tag=internet");
+    open.write(`GET /open HTTP/1.1\r\nHost: ${HOST}\r\n\r\n`);
+    assert.match(String(await once(open, "data")), /service GET/, "what is still allowed goes on");
+    for (const tag of ["deny", "handler"]) {
+      await worker.ask(`/1/all?tag=${tag}`);
+      await ended;
+      await assert.rejects(get(container, HOST, { ca }));
+    }
+    await worker.ask("/1/all?tag=internet");
+    assert.equal(await get(container, HOST, { ca }), `service GET ${HOST}/box/key`);
+    // One of a class that has not said that it answers: it would take the question for a request of the container's.
+    await worker.ask("/2/all?tag=internet");
+    await worker.ask("/2/https?to=other.example&tag=other");
+    await worker.ask("/2/start");
+    const other = new FromContainer(s.engine.newest().process.pid);
+    const trusted = readFileSync(`/proc/${s.engine.newest().process.pid}/root${CERTIFICATE_PATH}`, "utf8");
+    await assert.rejects(get(other, HOST, { ca: trusted }));
+  } finally {
+    await worker[Symbol.asyncDispose]();
+    await rm(storage, { recursive: true, force: true });
+  }
+  // Nobody answers any more.
+  await assert.rejects(get(new FromContainer(s.engine.newest().process.pid), HOST));
+});
+
 test("a handler of the application's for the name comes first; others leave the service alone", async () => {
   await using s = await stage();
   const storage = await mkdtemp(join(tmpdir(), "longshore-s-"));

@@ -42,8 +42,9 @@ export class Resolver {
     if (rules === undefined) return respond(packet, REFUSED);
     const name = question.name.toLowerCase().replace(/\.$/, "");
     const known = mayIntercept(rules, name);
-    if (!rules.internet) return known ? placeholder(packet) : respond(packet, NO_SUCH_NAME);
+    if (!rules.internet && !known) return respond(packet, NO_SUCH_NAME);
     if (this.#service !== undefined && isServiceName(this.#service, name)) return placeholder(packet, SERVICE_ADDRESS);
+    if (!rules.internet) return placeholder(packet);
     // An address that this machine cannot reach would be tried first by many programs.
     if (question.type === "AAAA" && !hasIpv6Route()) return respond(packet, NO_ERROR);
     const answer = await this.#forward(query, protocol);

@@ -15,6 +15,8 @@ export class TenantEgress {
   readonly #rules: Journal<EgressRules>;
   /** What its containers send and receive. */
   readonly traffic: Traffic;
+  /** Of connections that are open by what a container's Worker has said. */
+  readonly #listeners = new Map<string, Set<() => void>>();
   #deleted = false;
 
   private constructor(directory: string, authority: CertificateAuthority) {
@@ -28,10 +30,12 @@ export class TenantEgress {
     return new TenantEgress(directory, await CertificateAuthority.open(join(directory, "authority.json"), tenant));
   }
 
-  /** A container's connections as they are to be treated, from now on and as rules change. */
-  caller(container: string): Caller {
+  /** A container's connections as they are to be treated, from now on and as rules change. `answers`: its class says what becomes of them. */
+  caller(container: string, answers = false): Caller {
     return {
+      answers,
       rules: () => this.#rules.entries.get(container),
+      onWord: (listener) => this.#listen(container, listener),
       leaf: (host) => this.authority.leaf(host),
       goes: (socket, way) => this.traffic.count(socket, way),
     };
@@ -41,13 +45,24 @@ export class TenantEgress {
   configure(container: string, body: unknown): void {
     const current = this.#rules.entries.get(container);
     const rules = mergeRules(current, body);
-    if (JSON.stringify(rules) === JSON.stringify(current)) return;
-    this.#rules.set(container, rules);
+    if (JSON.stringify(rules) !== JSON.stringify(current)) this.#rules.set(container, rules);
+    // What the engine is not told may have changed, too.
+    for (const listener of this.#listeners.get(container) ?? []) listener();
   }
 
   /** The container's Worker has no more to say: it has no network from now on. */
   forget(container: string): void {
     this.#rules.delete(container);
+    for (const listener of this.#listeners.get(container) ?? []) listener();
+  }
+
+  #listen(container: string, listener: () => void): () => void {
+    const listeners = this.#listeners.get(container) ?? new Set();
+    this.#listeners.set(container, listeners.add(listener));
+    return () => {
+      listeners.delete(listener);
+      if (listeners.size === 0 && this.#listeners.get(container) === listeners) this.#listeners.delete(container);
+    };
   }
 
   /** Saves what has been counted. */

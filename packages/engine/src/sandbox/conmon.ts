@@ -33,7 +33,7 @@ export interface RuntimeCommand {
 /** Of a container's output at most this much, and one full file before it, stays on the disk (log/rotation.ts). */
 const LOG_FILE_BYTES = 8 * 1024 * 1024;
 /** Creating one sandbox takes tens of milliseconds; a runtime that hangs must not hold a place for ever. */
-const CREATE_DEADLINE_MS = 20_000;
+const CREATE_DEADLINE_MS = 60_000;
 
 /**
  * Creates a container under conmon, which outlives the engine, keeps the exit code and captures the output from the first byte.
@@ -61,7 +61,7 @@ export async function createUnderConmon(input: ConmonInput): Promise<number> {
 }
 
 /** Runs the OCI runtime. Resolves when it ends with 0. */
-export async function runtime(command: RuntimeCommand, args: readonly string[], deadlineMs = 20_000): Promise<void> {
+export async function runtime(command: RuntimeCommand, args: readonly string[], deadlineMs = 60_000): Promise<void> {
   const child = spawn(command.program, [...command.options, ...args], { stdio: ["ignore", "ignore", "pipe"], timeout: deadlineMs });
   const [complaint, code] = await Promise.all([
     text(child.stderr),

@@ -199,7 +199,7 @@ function requireIds({ uid, gid, groups }: Identity, ids: number): void {
   });
 }
 
-const SHIM_DEADLINE_MS = 5_000;
+const SHIM_DEADLINE_MS = 30_000;
 
 /**
  * Opens the shim's fifo for writing once the shim is reading: what is written before would be lost with the last writer. If the engine dies
@@ -269,7 +269,7 @@ export async function removeSandbox(host: SandboxHost, id: string, process: Proc
   host.ids?.release(id);
 }
 
-const END_DEADLINE_MS = 5_000;
+const END_DEADLINE_MS = 30_000;
 
 async function endProcesses(cgroups: CgroupTree, id: string): Promise<void> {
   const deadline = Date.now() + END_DEADLINE_MS;

@@ -27,7 +27,7 @@ const moveCall = libcFunction("long syscall(long number, int from, const char *f
  * no distribution uses, stands for root on that disk; a container sees it as nobody's.
  */
 const ROOT_ON_DISK = 0xffff_fffd;
-const HELPER_DEADLINE_MS = 5_000;
+const HELPER_DEADLINE_MS = 30_000;
 
 /**
  * A user namespace in which `size` ids from 0 are the host's from `base`, kept by an open file: a mount takes its translation of ids from it. Nothing runs

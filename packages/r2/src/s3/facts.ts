@@ -24,10 +24,14 @@ export function factsOf(exchange: Exchange): ObjectFacts {
     if (name.startsWith(META)) customFields[name.slice(META.length)] = header(exchange, name) ?? "";
   }
   const asked = header(exchange, "x-amz-storage-class");
-  const storageClass = asked === undefined ? undefined : CLASSES[asked];
-  if (asked !== undefined && storageClass === undefined)
-    throw new R2Error("InvalidArgument", `There is no storage class ${JSON.stringify(asked)}.`);
-  return { httpFields, customFields, ...(storageClass === undefined ? {} : { storageClass }) };
+  return { httpFields, customFields, ...(asked === undefined ? {} : { storageClass: storageClassIn(asked) }) };
+}
+
+/** The storage class that S3 calls so. Errors: `InvalidArgument`. */
+export function storageClassIn(name: string): string {
+  const storageClass = Object.hasOwn(CLASSES, name) ? CLASSES[name] : undefined;
+  if (storageClass === undefined) throw new R2Error("InvalidArgument", `There is no storage class ${JSON.stringify(name)}.`);
+  return storageClass;
 }
 
 /** `aws-chunked` says how the body travels, not what it is. */

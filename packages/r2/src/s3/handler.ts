@@ -14,9 +14,11 @@ import {
   listObjectsV1,
   listObjectsV2,
 } from "./bucket-routes.js";
+import { allowReading, answerPreflight, isPreflight } from "./cors.js";
 import type { Route } from "./exchange.js";
 import { deleteObject, getObject, putObject } from "./object-routes.js";
 import { payloadOf } from "./payload.js";
+import { deleteCors, deleteLifecycle, getCors, getLifecycle, putCors, putLifecycle } from "./settings-routes.js";
 import { readClaims, targetOf, unescaped, verify } from "./signature.js";
 import { abortUpload, completeUpload, createUpload, listParts, listUploads, putPart } from "./upload-routes.js";
 import { xml } from "./xml.js";
@@ -47,6 +49,12 @@ const ROUTES: readonly {
   { method: "GET", of: "all", route: listBuckets },
   { method: "GET", of: "bucket", sub: "location", route: bucketLocation },
   { method: "GET", of: "bucket", sub: "versioning", route: bucketVersioning },
+  { method: "GET", of: "bucket", sub: "cors", route: getCors },
+  { method: "PUT", of: "bucket", sub: "cors", route: putCors },
+  { method: "DELETE", of: "bucket", sub: "cors", route: deleteCors },
+  { method: "GET", of: "bucket", sub: "lifecycle", route: getLifecycle },
+  { method: "PUT", of: "bucket", sub: "lifecycle", route: putLifecycle },
+  { method: "DELETE", of: "bucket", sub: "lifecycle", route: deleteLifecycle },
   { method: "GET", of: "bucket", sub: "uploads", route: listUploads },
   { method: "GET", of: "bucket", sub: "list-type", route: listObjectsV2 },
   { method: "GET", of: "bucket", route: listObjectsV1 },
@@ -84,11 +92,17 @@ async function serve(options: S3Options, request: IncomingMessage, response: Ser
   const target = targetOf(request);
   // In a query a plus sign is one: clients escape spaces as %20.
   const query = new URLSearchParams(target.query.replaceAll("+", "%2B"));
+  const { bucket, key } = placeOf(request, target.path, options.hosts);
+  if (request.headers.origin !== undefined && bucket !== "") {
+    const rules = (await options.storage.records.find(bucket))?.cors ?? [];
+    // Browsers sign nothing but the request itself.
+    if (isPreflight(request)) return answerPreflight(rules, request, response);
+    allowReading(rules, request, response);
+  }
   const claims = readClaims(request, query);
   const access = await options.access(claims.accessKeyId);
   if (access === undefined) throw new R2Error("InvalidAccessKeyId", undefined, { hint: '"longshore env --s3" shows one that is.' });
   verify(claims, request, target, access.secretAccessKey, (options.clock ?? Date.now)());
-  const { bucket, key } = placeOf(request, target.path, options.hosts);
   const of = bucket === "" ? "all" : key === "" ? "bucket" : "object";
   const found = ROUTES.find((each) => each.method === request.method && each.of === of && (each.sub === undefined || query.has(each.sub)));
   const other = [...query.keys()].find((name) => NOT_SERVED.has(name) && name !== found?.sub);

@@ -21,6 +21,8 @@ const NAMES = [
   "uploadId",
 ];
 const MORE_NAMES = [
+  "cors",
+  "lifecycle",
   "partNumber",
   "delete",
   "location",
@@ -33,6 +35,9 @@ const MORE_NAMES = [
 ];
 const HEADERS = ["range", "if-match", "if-none-match", "if-modified-since", "x-amz-copy-source", "x-amz-copy-source-range", "x-amz-meta-a"];
 const MORE_HEADERS = [
+  "origin",
+  "access-control-request-method",
+  "access-control-request-headers",
   "x-amz-storage-class",
   "content-md5",
   "x-amz-checksum-crc32",
@@ -58,11 +63,15 @@ const VALUES = [
   "*",
   "STANDARD",
   "dmFsdWU",
+  "PUT",
+  "https://app.example",
   "é",
 ];
 const BODIES = [
   "",
   "value",
+  "<CORSConfiguration><CORSRule><AllowedOrigin>https://app.example</AllowedOrigin><AllowedMethod>PUT</AllowedMethod></CORSRule></CORSConfiguration>",
+  "<LifecycleConfiguration><Rule><ID>a</ID><Status>Enabled</Status><Filter/><Expiration><Days>1</Days></Expiration></Rule></LifecycleConfiguration>",
   "<Delete><Object><Key>key</Key></Object></Delete>",
   '<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>"x"</ETag></Part></CompleteMultipartUpload>',
   "5\r\nvalue\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n",

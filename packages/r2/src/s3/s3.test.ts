@@ -12,7 +12,7 @@ import {
   CreateBucketCommand,
   CreateMultipartUploadCommand,
   DeleteBucketCommand,
-  DeleteBucketLifecycleCommand,
+  DeleteBucketWebsiteCommand,
   DeleteObjectCommand,
   DeleteObjectsCommand,
   GetBucketLocationCommand,
@@ -95,7 +95,7 @@ describe("the S3 API, asked by AWS's client", () => {
     assert.equal((await s3.send(new GetBucketVersioningCommand({ Bucket: "second" }))).Status, undefined);
     const versioning = { Bucket: "second", VersioningConfiguration: { Status: "Enabled" as const } };
     assert.equal(await refused(s3.send(new PutBucketVersioningCommand(versioning))), "501 NotImplemented");
-    assert.equal(await refused(s3.send(new DeleteBucketLifecycleCommand({ Bucket: "second" }))), "501 NotImplemented");
+    assert.equal(await refused(s3.send(new DeleteBucketWebsiteCommand({ Bucket: "second" }))), "501 NotImplemented");
     await s3.send(new DeleteBucketCommand({ Bucket: "second" }));
     assert.equal(await refused(s3.send(new HeadBucketCommand({ Bucket: "second" }))), "404 NotFound");
     assert.equal(await refused(s3.send(new GetObjectCommand({ Bucket: "second", Key: "k" }))), "404 NoSuchBucket");

@@ -1,7 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { chownSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { createCertificate } from "./certificate.js";
 
 /** What makes this installation this one: made once, kept in `<data>/identity.json`, outside of the bucket that it protects. */
 export interface InstallationIdentity {
@@ -27,6 +26,8 @@ export async function installationIdentity(data: string, uid: number): Promise<I
 
 async function makeIdentity(file: string, uid: number): Promise<InstallationIdentity> {
   const data = dirname(file);
+  // Once in an installation's life: no other command should wait until it is loaded.
+  const { createCertificate } = await import("./certificate.js");
   const identity: InstallationIdentity = {
     accountId: randomBytes(16).toString("hex"),
     token: `ls_${randomBytes(24).toString("base64url")}`,

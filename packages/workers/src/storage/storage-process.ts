@@ -17,7 +17,7 @@ import { COMMAND_HEADER, STORE_HEADER } from "./storage-config.js";
 
 /** Longer than any single request to a store should take. */
 const REQUEST_DEADLINE_MS = 120_000;
-const LISTENING_DEADLINE_MS = 10_000;
+const LISTENING_DEADLINE_MS = 30_000;
 const LISTENING_INTERVAL_MS = 20;
 const AGAIN: ReadonlySet<string> = new Set(["ECONNREFUSED", "ENOENT"]);
 

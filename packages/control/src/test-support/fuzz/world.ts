@@ -99,11 +99,29 @@ async function stores(call: Call, suffix: string): Promise<void> {
   await call("POST", "r2/buckets", { name: `objects-${suffix}`, locationHint: "weur", storageClass: "Standard" });
   await call("PUT", `r2/buckets/objects-${suffix}/objects/a%2Fb`, HELD);
   await call("GET", `r2/buckets/objects-${suffix}/objects?delimiter=/&prefix=a`);
+  await bucketRules(call, `r2/buckets/objects-${suffix}`);
   const { id: store } = await call("POST", "secrets_store/stores", { name: `main-${suffix}` });
   const secrets = `secrets_store/stores/${store}/secrets`;
   const [secret] = await call("POST", secrets, [{ name: "one", value: SECRET, scopes: ["workers"], comment: "c" }]);
   await call("PATCH", `${secrets}/${secret.id}`, { value: SECRET, comment: "changed", scopes: ["workers"] });
   await call("POST", `${secrets}/${secret.id}/duplicate`, { name: "two", scopes: ["workers"], comment: "" });
+}
+
+async function bucketRules(call: Call, at: string): Promise<void> {
+  const allowed = { origins: ["https://app.example"], methods: ["GET"], headers: ["x-a"] };
+  await call("PUT", `${at}/cors`, { rules: [{ id: "a", allowed, exposeHeaders: ["ETag"], maxAgeSeconds: 60 }] });
+  const condition = { type: "Age", maxAge: 86_400 };
+  const infrequent = { condition: { type: "Date", date: "2030-01-01T00:00:00Z" }, storageClass: "InfrequentAccess" };
+  const does = {
+    deleteObjectsTransition: { condition },
+    storageClassTransitions: [infrequent],
+    abortMultipartUploadsTransition: { condition },
+  };
+  await call("PUT", `${at}/lifecycle`, { rules: [{ id: "a", enabled: true, conditions: { prefix: "logs/" }, ...does }] });
+  const locks = [{ type: "Age", maxAgeSeconds: 60 }, { type: "Date", date: "2030-01-01" }, { type: "Indefinite" }];
+  await call("PUT", `${at}/lock`, {
+    rules: locks.map((each, n) => ({ id: `${n}`, enabled: true, prefix: `kept-${n}/`, condition: each })),
+  });
 }
 
 async function worker(call: Call, script: string): Promise<void> {

@@ -5,6 +5,7 @@ import { DurableObject, WorkerEntrypoint } from "cloudflare:workers";
 export class Taker extends WorkerEntrypoint {
   async fetch(request) {
     const { tag } = this.ctx.props;
+    if (request.headers.has("x-longshore-question")) return new Response(null, { status: 204, headers: { "x-container-outbound": tag } });
     if (request.headers.get("upgrade") === "websocket") {
       const [client, server] = Object.values(new WebSocketPair());
       server.accept();
@@ -32,7 +33,8 @@ export class Box extends DurableObject {
     const get = (name) => url.searchParams.get(name) ?? undefined;
     const { container } = this.ctx;
     if (what === "start") {
-      container.start({ enableInternet: get("internet") === "on" });
+      const variable = get("env");
+      container.start({ enableInternet: get("internet") === "on", ...(variable === undefined ? {} : { env: { [variable]: "1" } }) });
       return await container.getTcpPort(8080).fetch("http://container/");
     }
     // An object that nobody asks anything for ten seconds is put away, and its container with it.

@@ -1,0 +1,4 @@
+import { WRANGLER_4_86 } from "./test-support/wrangler.js";
+import { wranglerR2RulesSuite } from "./test-support/wrangler-r2-rules-suite.js";
+
+wranglerR2RulesSuite(WRANGLER_4_86);
