@@ -1,24 +1,13 @@
-import {
-  chmodSync,
-  chownSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  realpathSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, chownSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { isErrno, LongshoreError } from "@longshore/contract";
+import { LongshoreError } from "@longshore/contract";
 import { findWorkerd } from "@longshore/workers";
 import { CertificateFiles } from "./certificate-files.js";
 import { certificateFile, installationIdentity } from "./installation/identity.js";
 import { lockDataDirectory } from "./installation/lock.js";
 import { type Presence, removePresence, writePresence } from "./installation/presence.js";
+import { installWorkerd } from "./installation/workerd-file.js";
 import { requireAddress } from "./listen-on.js";
 import { type Credentials, requireReachable, unprivileged } from "./process/credentials.js";
 import type { Start } from "./process/messages.js";
@@ -173,29 +162,10 @@ function prepareDirectories({ data, uid }: Settings, run: string): void {
   for (const name of ["engine", "logs", "build"]) mkdirSync(join(data, name), { recursive: true, mode: 0o700 });
   mkdirSync(run, { recursive: true, mode: 0o711 });
   ownedBy(join(run, "w"), uid);
-  installWorkerd(join(data, "bin"));
+  installWorkerd(realpathSync(findWorkerd()), join(data, "bin"));
 }
 
 function ownedBy(directory: string, uid: number, mode = 0o711): void {
   mkdirSync(directory, { recursive: true, mode });
   if (statSync(directory).uid !== uid) chownSync(directory, uid, uid);
-}
-
-/** workerd is run by a user who may not be able to look into the directory that npm installed it in. */
-function installWorkerd(directory: string): void {
-  const source = realpathSync(findWorkerd());
-  const target = join(directory, "workerd");
-  mkdirSync(directory, { recursive: true, mode: 0o755 });
-  if (existsSync(target) && statSync(target).size === statSync(source).size) return;
-  try {
-    cpSync(source, `${target}.partial`);
-  } catch (cause) {
-    if (!isErrno(cause, "ENOSPC")) throw cause;
-    throw new LongshoreError("NO_SPACE", `The disk is full: workerd does not fit into ${directory}.`, {
-      cause,
-      hint: "Free some space, or name another --data.",
-    });
-  }
-  chmodSync(`${target}.partial`, 0o755);
-  renameSync(`${target}.partial`, target);
 }
