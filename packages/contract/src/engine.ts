@@ -124,7 +124,10 @@ export interface Engine {
    * none from before the engine's start.
    */
   failures(tenant: string): Promise<InstanceInfo[]>;
-  /** SIGTERM now, SIGKILL after `graceMs`; resolves when the instance has ended. */
+  /**
+   * SIGTERM now, SIGKILL after `graceMs`; resolves when the instance has ended and its Worker has heard of it. With the reason `rollout` streams, WebSockets and
+   * idle connections to it are cut shortly after the SIGTERM, for they have had their time; whoever waits for an answer has until the end.
+   */
   stopInstance(id: string, reason: ExitReason, graceMs: number): Promise<void>;
   /**
    * Puts an instance to sleep with its memory kept. `reclaim` takes back at once what memory can be taken, and waits for that.

@@ -1,37 +1,26 @@
-import { setTimeout as sleep } from "node:timers/promises";
-import type { Engine, InstanceInfo, KeyedMutex, TrafficGate } from "@longshore/contract";
+import type { Engine, InstanceInfo, KeyedMutex } from "@longshore/contract";
 import { type Application, withRollout } from "../model/application.js";
 import { isActive, type Rollout, sameMovement } from "../model/rollout.js";
 import { firstFailure, nextOf } from "../model/rollout-look.js";
-import { planMove, type RolloutMove } from "../model/rollout-plan.js";
-import type { Clock, Log } from "../options.js";
+import { planMove } from "../model/rollout-plan.js";
+import type { Clock } from "../options.js";
 import type { Store } from "../state/store.js";
-import { STOP_GRACE_MS } from "./applications.js";
+import { Replacements, type ReplacementsParts } from "./replacements.js";
 import type { Tenants } from "./tenants.js";
 import { Waker } from "./waker.js";
 
-/** How long traffic is held at most while instances end: long enough for most to, short enough that no client gives up. */
-const HOLD_MS = 5_000;
-/**
- * The application's workerd hears of an end at the same time as we do, and nothing tells when it has understood. A request that it gets before
- * would be sent to the container that is gone.
- */
-const NOTICE_MS = 50;
 /** Instances also end by themselves, and nothing tells: how often to look while waiting. */
 const LOOK_MS = 5_000;
+const NONE: ReadonlySet<string> = new Set();
 /** How long to wait after a failure of the engine. */
 const RETRY_MS = 5_000;
 
-export interface RolloutRunnerParts {
+export interface RolloutRunnerParts extends ReplacementsParts {
   readonly store: Store;
   readonly engine: Engine;
-  readonly traffic: TrafficGate;
   readonly tenants: Tenants;
   readonly locks: KeyedMutex;
   readonly clock: Clock;
-  readonly log: Log;
-  /** How long streams and WebSockets get before instances are told to stop. */
-  readonly drainMs: number;
   /** How long the new instances of a step have to prove themselves. */
   readonly watchMs: number;
 }
@@ -42,6 +31,8 @@ interface Loop {
   dirty: boolean;
   /** The engine may not know yet which release new instances are to have. */
   unsynced: boolean;
+  /** Absent until there is something to replace. */
+  replacements?: Replacements;
   readonly done: Promise<void>;
 }
 
@@ -76,11 +67,10 @@ export class RolloutRunner implements AsyncDisposable {
   }
 
   async #loop(applicationId: string, loop: Loop): Promise<void> {
-    const stopping = new Set<string>();
     while (!this.#stop.signal.aborted) {
       loop.dirty = false;
       try {
-        const wait = await this.#round(applicationId, stopping, loop);
+        const wait = await this.#round(applicationId, loop);
         if (wait !== undefined) await loop.waker.wait(wait);
         else if (!loop.dirty) break;
       } catch (error) {
@@ -92,7 +82,7 @@ export class RolloutRunner implements AsyncDisposable {
   }
 
   /** One look and what follows from it. Resolves to how long to wait before the next, or to nothing when there is nothing to do. */
-  async #round(applicationId: string, stopping: Set<string>, loop: Loop): Promise<number | undefined> {
+  async #round(applicationId: string, loop: Loop): Promise<number | undefined> {
     const { store, engine, clock, log } = this.#parts;
     const application = (await store.applications.get(applicationId))?.value;
     const rollout = application?.rollouts.find(isActive);
@@ -100,7 +90,7 @@ export class RolloutRunner implements AsyncDisposable {
     const { script, name, graceSeconds } = application;
     const instances = (await engine.instances(script)).filter((each) => each.applicationId === applicationId);
     const failure = firstFailure(rollout, [...(await engine.failures(script)), ...instances], applicationId);
-    const move = planMove(rollout, asSeen(instances, stopping), clock(), graceSeconds * 1_000);
+    const move = planMove(rollout, asSeen(instances, loop.replacements?.stopping ?? NONE), clock(), graceSeconds * 1_000);
     const { next, waitMs } = nextOf(rollout, move, failure, clock(), this.#parts.watchMs);
     if (next !== undefined) await this.#record(application, rollout, next, loop);
     if (loop.unsynced) await this.#sync(script, loop);
@@ -111,7 +101,8 @@ export class RolloutRunner implements AsyncDisposable {
       else if (move.arrived) log.info("a step of a rollout is done", facts);
       return 0;
     }
-    this.#replace(script, move, stopping, loop.waker);
+    loop.replacements ??= new Replacements(this.#parts, script, loop.waker);
+    loop.replacements.go(move, `${rollout.id} ${rollout.toward} ${rollout.step}`);
     return Math.min(waitMs ?? move.waitMs ?? LOOK_MS, LOOK_MS);
   }
 
@@ -130,44 +121,6 @@ export class RolloutRunner implements AsyncDisposable {
   async #sync(script: string, loop: Loop): Promise<void> {
     await this.#parts.locks.run(script, () => this.#parts.tenants.sync(script));
     loop.unsynced = false;
-  }
-
-  #replace(script: string, move: RolloutMove, stopping: Set<string>, waker: Waker): void {
-    const fresh = move.stop.filter((id) => !stopping.has(id));
-    // Left over from before a restart of this process: wait for them again, which holds nobody up.
-    const resumed = move.ending.filter((id) => !stopping.has(id));
-    for (const id of [...fresh, ...resumed]) stopping.add(id);
-    const finish = (ids: readonly string[]) => (): void => {
-      for (const id of ids) stopping.delete(id);
-      waker.wake();
-    };
-    if (fresh.length > 0) void this.#stopHeld(script, fresh).then(finish(fresh));
-    if (resumed.length > 0) void this.#stopAll(resumed).then(finish(resumed));
-  }
-
-  /** Stops instances while the script's requests wait, so that none meets a container that is about to go. Never rejects. */
-  async #stopHeld(script: string, ids: readonly string[]): Promise<void> {
-    const { traffic, log } = this.#parts;
-    let ended: Promise<void> | undefined;
-    try {
-      await using _hold = await traffic.hold([script], this.#parts.drainMs);
-      ended = this.#stopAll(ids);
-      await Promise.race([ended, sleep(HOLD_MS, undefined, { ref: false })]);
-      await sleep(NOTICE_MS, undefined, { ref: false });
-    } catch (error) {
-      log.warn("traffic could not be held during a rollout; trying again", { script, error });
-      await sleep(RETRY_MS, undefined, { ref: false });
-    }
-    await ended;
-  }
-
-  /** Never rejects: what fails is still running at the next look, and is tried again then. */
-  async #stopAll(ids: readonly string[]): Promise<void> {
-    const results = await Promise.allSettled(ids.map((id) => this.#parts.engine.stopInstance(id, "rollout", STOP_GRACE_MS)));
-    const failed = results.filter((each) => each.status === "rejected");
-    if (failed.length === 0) return;
-    this.#parts.log.warn("instances could not be stopped for a rollout; trying again", { count: failed.length, error: failed[0]?.reason });
-    await sleep(RETRY_MS, undefined, { ref: false });
   }
 }
 

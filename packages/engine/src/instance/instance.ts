@@ -43,6 +43,7 @@ export class Instance {
   #boost: NodeJS.Timeout | undefined;
   #lastArrival = Number.NEGATIVE_INFINITY;
   #watchers = 0;
+  readonly #noticing = new Set<() => void>();
   #givenBack = false;
   /** When the first port answered; `undefined` while none has. */
   #readyAt: number | undefined;
@@ -110,7 +111,9 @@ export class Instance {
     return {
       [Symbol.dispose]: () => {
         this.#watchers--;
-        if (this.#watchers === 0) this.#actions.unwatched(this);
+        if (this.#watchers > 0) return;
+        this.#actions.unwatched(this);
+        for (const notice of [...this.#noticing]) notice();
       },
     };
   }
@@ -118,6 +121,20 @@ export class Instance {
   /** True while somebody waits for the end of the instance. */
   get isWatched(): boolean {
     return this.#watchers > 0;
+  }
+
+  /** Resolves when nobody waits for the end of the instance any more: whoever did has read of it, and hung up. Or after `ms`. */
+  async noticed(ms: number): Promise<void> {
+    if (this.#watchers === 0) return;
+    await new Promise<void>((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        this.#noticing.delete(done);
+        resolve();
+      };
+      const timer = setTimeout(done, ms).unref();
+      this.#noticing.add(done);
+    });
   }
 
   /**

@@ -8,7 +8,7 @@ import { shortageText } from "../instance/exit.js";
 import type { Instance } from "../instance/instance.js";
 import { openFilesLimit } from "../sys/open-files.js";
 import { OpenSockets } from "./open-sockets.js";
-import { relay } from "./relay.js";
+import { type Relayed, relay } from "./relay.js";
 import { ENGINE_PORT, serveCounts } from "./socket-counts.js";
 import { WaitingLine } from "./waiting-line.js";
 
@@ -76,6 +76,7 @@ export class Ingress implements AsyncDisposable {
   readonly #line = new WaitingLine();
   readonly #sockets = new OpenSockets();
   readonly #limit: number;
+  readonly #relayed = new Set<Relayed>();
   #open = 0;
 
   private constructor(target: IngressTarget, limit: number) {
@@ -107,6 +108,11 @@ export class Ingress implements AsyncDisposable {
 
   get port(): number {
     return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Ends the connections on which nobody waits for an answer to begin: streams, WebSockets, idle ones. */
+  cutStreams(): void {
+    for (const each of [...this.#relayed]) each.cutStream();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -145,7 +151,13 @@ export class Ingress implements AsyncDisposable {
     client.off("close", left);
     const arrived = () => this.#target.instance()?.arrived();
     const switched = () => this.#sockets.opened();
-    relay({ client, descriptor: outcome, greeting: ESTABLISHED, early: head, arrived, switched, ended: left });
+    let relayed: Relayed | undefined;
+    const ended = () => {
+      left();
+      if (relayed !== undefined) this.#relayed.delete(relayed);
+    };
+    relayed = relay({ client, descriptor: outcome, greeting: ESTABLISHED, early: head, arrived, switched, ended });
+    if (relayed !== undefined) this.#relayed.add(relayed);
     // Only now: what is written down of it would keep the client waiting.
     this.#target.instance()?.ready(port);
   }

@@ -1,6 +1,7 @@
 import { Socket } from "node:net";
 import { descriptorOf, duplicate } from "../sys/descriptor.js";
 import { closeFd, holdUntilEnd } from "../sys/libc.js";
+import { Conversation } from "./conversation.js";
 import { FirstAnswer } from "./first-answer.js";
 import { SwitchWatch } from "./switch-watch.js";
 
@@ -21,6 +22,12 @@ export interface Relay {
   ended?(): void;
 }
 
+/** A coupled pair of connections. */
+export interface Relayed {
+  /** Ends both with what has been read, unless somebody waits on it for an answer to begin. */
+  cutStream(): void;
+}
+
 /** Of one read at most: four times as much was no faster, and each connection keeps its buffers. */
 const BUFFER_BYTES = 65_536;
 /**
@@ -38,13 +45,15 @@ const spare: Buffer[] = [];
  *
  * Each side reads into one buffer, used over and over, and reads on when the other side's kernel has all of it. Streams coupled with `pipe()` take new
  * memory for each read: with large bodies, collecting that cost the engine twice as much as the transfer.
+ *
+ * Nothing is returned when the client has gone already.
  */
-export function relay({ client: accepted, descriptor, greeting, early, arrived, switched, ended }: Relay): void {
+export function relay({ client: accepted, descriptor, greeting, early, arrived, switched, ended }: Relay): Relayed | undefined {
   const own = descriptorOf(accepted);
   if (own === undefined) {
     closeFd(descriptor);
     ended?.();
-    return;
+    return undefined;
   }
   // Read by Node.js while nobody asked for it.
   const buffered = accepted.read() as Buffer | null;
@@ -52,23 +61,32 @@ export function relay({ client: accepted, descriptor, greeting, early, arrived, 
   accepted.destroy();
   const app = new End(descriptor);
   const first = new FirstAnswer();
+  const conversation = new Conversation();
   client.sendTo(app.socket, (piece) => {
     arrived();
+    conversation.asks(performance.now());
     first.asks(piece);
     return false;
   });
   const switching = new SwitchWatch();
   app.sendTo(client.socket, (piece) => {
     if (switching.isIn(piece)) endTogether(client.socket, switched?.());
+    conversation.answers();
     return first.isBare(piece);
   });
   if (ended !== undefined) client.socket.once("close", ended);
   client.socket.write(greeting);
   for (const bytes of [early, buffered ?? early.subarray(0, 0)]) {
     if (bytes.length === 0) continue;
+    conversation.asks(performance.now());
     first.asks(bytes);
     app.socket.write(bytes);
   }
+  return {
+    cutStream: () => {
+      if (!conversation.waitsForAnswer(performance.now())) for (const { socket } of [client, app]) socket.destroySoon();
+    },
+  };
 }
 
 /** One of two coupled sockets. */
