@@ -72,10 +72,9 @@ export class Replacements {
     try {
       const left = drainMs === 0 ? 0 : Math.max(DRAINED_MS, this.#drainedAt - performance.now());
       await using _hold = await traffic.hold([this.#script], left);
-      const begun = performance.now();
       const ended = this.#ended(ids, this.#stop(ids));
-      await Promise.race([ended, sleep(HOLD_MS, undefined, { ref: false })]);
-      this.#areSlow = performance.now() - begun > QUICK_MS;
+      this.#areSlow = await Promise.race([ended.then(() => false), sleep(QUICK_MS, true, { ref: false })]);
+      if (this.#areSlow) await Promise.race([ended, sleep(HOLD_MS - QUICK_MS, undefined, { ref: false })]);
     } catch (error) {
       log.warn("traffic could not be held during a rollout; trying again", { script: this.#script, error });
       await sleep(RETRY_MS, undefined, { ref: false });

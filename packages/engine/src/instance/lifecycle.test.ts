@@ -83,6 +83,24 @@ test("a Worker that lost sight of its container gets it back when it asks for th
   assert.notEqual(only(on).record.id, first.id);
 });
 
+test("an instance is reported stopped when whoever waits for its end has hung up: its Worker's next request finds it so", async () => {
+  await using on = await snapshotStage();
+  for (let round = 1; round <= 10; round++) {
+    const instance = await started(on, shell("exec sleep 1000"));
+    await until(() => instance.isWatched);
+    const told: string[] = [];
+    const watch = instance.watched();
+    const stopped = on.open.engine.stopInstance(instance.record.id, "rollout", 10_000).then(() => told.push("reported"));
+    await instance.exited;
+    await new Promise(setImmediate);
+    told.push("heard of");
+    watch[Symbol.dispose]();
+    await stopped;
+    assert.deepEqual(told, ["heard of", "reported"]);
+    assert.equal(await on.act("one", "running"), false, `round ${round}`);
+  }
+});
+
 test("a container whose Worker was killed before it can have written anything down is ended when nobody asks for it; others stay", async () => {
   await using on = await snapshotStage({ strayMs: 200 });
   await on.act("old", "start", shell("sleep 1000"));

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { after, before, test } from "node:test";
 import { NetworkNamespace } from "./namespace.js";
-import { relay } from "./relay.js";
+import { type Relayed, relay } from "./relay.js";
 
 const MIB = 1024 * 1024;
 const GREETING = "welcome\n";
@@ -19,20 +19,22 @@ before(() => {
 after(() => network[Symbol.dispose]());
 
 /** Both far ends of a relayed connection: the client that connected, and the application that was connected to. */
-async function relayed(arrived: () => void = () => undefined): Promise<{ client: Socket; app: Socket } & AsyncDisposable> {
+async function relayed(arrived: () => void = () => undefined): Promise<{ client: Socket; app: Socket; pair: Relayed } & AsyncDisposable> {
   const [ingress, application] = await Promise.all([listening(), listening()]);
   const client = connect({ port: portOf(ingress), host: "127.0.0.1", allowHalfOpen: true });
   const [accepted] = (await once(ingress, "connection")) as [Socket];
   const reached = once(application, "connection") as Promise<[Socket]>;
   const descriptor = network.connectDescriptor(portOf(application));
   assert.ok(descriptor !== undefined);
-  relay({ client: accepted, descriptor, greeting: GREETING, early: Buffer.from("early"), arrived });
+  const pair = relay({ client: accepted, descriptor, greeting: GREETING, early: Buffer.from("early"), arrived });
+  assert.ok(pair !== undefined);
   const [app] = await reached;
   assert.equal(await text(client, GREETING.length), GREETING);
   assert.equal(await text(app, 5), "early");
   return {
     client,
     app,
+    pair,
     async [Symbol.asyncDispose]() {
       client.destroy();
       app.destroy();
@@ -55,6 +57,18 @@ test("bodies pass both ways unchanged, as fast as they are read", DEADLINE, asyn
   const expected = createHash("sha256").update(body).digest("hex");
   assert.deepEqual([atApp, atClient], [expected, expected]);
   assert.ok(arrivals > 0);
+});
+
+test("a stream is cut behind what it has said; who waits for an answer is let wait", DEADLINE, async () => {
+  await using ends = await relayed();
+  ends.pair.cutStream();
+  ends.app.write("an answer");
+  assert.equal(await text(ends.client, 9), "an answer");
+  const closed = Promise.all([once(ends.client, "end"), once(ends.app, "end")]);
+  ends.client.resume();
+  ends.app.resume();
+  ends.pair.cutStream();
+  await closed;
 });
 
 test("one side may end while the other goes on", DEADLINE, async () => {
