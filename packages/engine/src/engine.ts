@@ -39,6 +39,8 @@ import { parseContainerName, type TenantHost } from "./tenant/tenant-host.js";
 
 /** How long a container that is replaced has to take leave of its streams after SIGTERM: they have had their time before. */
 const GOODBYE_MS = 50;
+/** For how long streams are looked for: some cannot be told from a request that waits at the first look. */
+const CUTTING_MS = 1_000;
 /** How long a Worker may take to hear of a container's end. */
 const NOTICE_MS = 1_000;
 /** When the whole installation ends, containers get this long between SIGTERM and SIGKILL. */
@@ -126,8 +128,10 @@ export class ContainerEngine implements Engine, LogSource, UsageSource {
 
   /** Lets the program end its streams by itself, and ends what is left of them. */
   async #goodbye(instance: Instance, door: Ingress | undefined): Promise<void> {
-    await Promise.race([instance.exited, sleep(GOODBYE_MS, undefined, { ref: false })]);
-    if (instance.live) door?.cutStreams();
+    for (let waited = 0; instance.live && waited < CUTTING_MS; waited += GOODBYE_MS) {
+      await Promise.race([instance.exited, sleep(GOODBYE_MS, undefined, { ref: false })]);
+      if (instance.live) door?.cutStreams();
+    }
   }
 
   async freezeInstance(id: string, reclaim: boolean): Promise<void> {

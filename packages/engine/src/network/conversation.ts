@@ -2,16 +2,22 @@
 const UPLOAD_MS = 1_000;
 
 /**
- * What can be told of a connection by when bytes pass, and which way. Whether somebody waits on it for an answer to begin: a stream, a WebSocket and
- * an idle connection are those on which nobody does. Times are milliseconds of a clock that only goes forward.
+ * What can be told of a connection by when bytes pass, and which way: whether somebody waits on it for an answer to begin. Streams, WebSockets and idle
+ * connections are those on which nobody does. Times are milliseconds of a clock that only goes forward.
  */
 export class Conversation {
+  #turns = 0;
   #askedSince: number | undefined;
   #askedLast = 0;
+  /** The turn whose answer was waited for when it was first looked. */
+  #spared: number | undefined;
 
   /** Something goes to the program. */
   asks(now: number): void {
-    this.#askedSince ??= now;
+    if (this.#askedSince === undefined) {
+      this.#turns++;
+      this.#askedSince = now;
+    }
     this.#askedLast = now;
   }
 
@@ -20,8 +26,17 @@ export class Conversation {
     this.#askedSince = undefined;
   }
 
-  /** False once an answer has begun, while nothing has been asked, and during an upload. */
-  waitsForAnswer(now: number): boolean {
+  /**
+   * Whether it may be cut. Whoever waits for an answer to begin is spared, and has all of it also at a later look, unless more is asked after it began: then
+   * bytes go to and fro, as in an upload that is answered while it arrives.
+   */
+  mayBeCut(now: number): boolean {
+    if (!this.#waits(now)) return this.#turns !== this.#spared;
+    this.#spared ??= this.#turns;
+    return false;
+  }
+
+  #waits(now: number): boolean {
     if (this.#askedSince === undefined) return false;
     const uploads = now - this.#askedSince > UPLOAD_MS && now - this.#askedLast < UPLOAD_MS;
     return !uploads;

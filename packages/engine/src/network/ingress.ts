@@ -110,7 +110,7 @@ export class Ingress implements AsyncDisposable {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** Ends the connections on which nobody waits for an answer to begin: streams, WebSockets, idle ones. */
+  /** Ends the connections on which nobody waits for an answer: streams, WebSockets, idle ones. To be called some times, as {@link Relayed} says. */
   cutStreams(): void {
     for (const each of [...this.#relayed]) each.cutStream();
   }

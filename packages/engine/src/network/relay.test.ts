@@ -64,6 +64,10 @@ test("a stream is cut behind what it has said; who waits for an answer is let wa
   ends.pair.cutStream();
   ends.app.write("an answer");
   assert.equal(await text(ends.client, 9), "an answer");
+  ends.client.write("more");
+  assert.equal(await text(ends.app, 4), "more");
+  ends.app.write("a stream");
+  assert.equal(await text(ends.client, 8), "a stream");
   const closed = Promise.all([once(ends.client, "end"), once(ends.app, "end")]);
   ends.client.resume();
   ends.app.resume();

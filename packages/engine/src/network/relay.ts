@@ -24,7 +24,7 @@ export interface Relay {
 
 /** A coupled pair of connections. */
 export interface Relayed {
-  /** Ends both with what has been read, unless somebody waits on it for an answer to begin. */
+  /** Ends both with what has been read, unless somebody waits on it for an answer. What is spared at one call may be a stream at a later one. */
   cutStream(): void;
 }
 
@@ -84,7 +84,7 @@ export function relay({ client: accepted, descriptor, greeting, early, arrived, 
   }
   return {
     cutStream: () => {
-      if (!conversation.waitsForAnswer(performance.now())) for (const { socket } of [client, app]) socket.destroySoon();
+      if (conversation.mayBeCut(performance.now())) for (const { socket } of [client, app]) socket.destroySoon();
     },
   };
 }
