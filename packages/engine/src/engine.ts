@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import {
   type EgressUsage,
   type Engine,
@@ -32,15 +31,11 @@ import { STRAY_MS, Strays } from "./instance/strays.js";
 import { withTerms } from "./instance/terms.js";
 import { applicationLog } from "./log/application-log.js";
 import { tailLog } from "./log/tail.js";
-import type { Ingress } from "./network/ingress.js";
+import { endStreams } from "./network/farewell.js";
 import { SandboxSupply } from "./sandbox/supply.js";
 import { Places } from "./tenant/places.js";
 import { parseContainerName, type TenantHost } from "./tenant/tenant-host.js";
 
-/** How long a container that is replaced has to take leave of its streams after SIGTERM: they have had their time before. */
-const GOODBYE_MS = 50;
-/** For how long streams are looked for: some cannot be told from a request that waits at the first look. */
-const CUTTING_MS = 1_000;
 /** How long a Worker may take to hear of a container's end. */
 const NOTICE_MS = 1_000;
 /** When the whole installation ends, containers get this long between SIGTERM and SIGKILL. */
@@ -121,17 +116,9 @@ export class ContainerEngine implements Engine, LogSource, UsageSource {
     const instance = this.#instance(id);
     this.stop(instance, "SIGTERM", reason, graceMs);
     const { tenant, name } = instance.record;
-    if (reason === "rollout") await this.#goodbye(instance, this.tenants.get(tenant)?.ingresses.get(name));
+    if (reason === "rollout") await endStreams(instance, this.tenants.get(tenant)?.ingresses.get(name));
     await instance.exited;
     await instance.noticed(NOTICE_MS);
-  }
-
-  /** Lets the program end its streams by itself, and ends what is left of them. */
-  async #goodbye(instance: Instance, door: Ingress | undefined): Promise<void> {
-    for (let waited = 0; instance.live && waited < CUTTING_MS; waited += GOODBYE_MS) {
-      await Promise.race([instance.exited, sleep(GOODBYE_MS, undefined, { ref: false })]);
-      if (instance.live) door?.cutStreams();
-    }
   }
 
   async freezeInstance(id: string, reclaim: boolean): Promise<void> {
