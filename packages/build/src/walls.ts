@@ -48,8 +48,10 @@ for path in /bin /sbin /lib /lib32 /lib64 /libx32 /usr; do
   if [ -L "$path" ]; then cp -P "$path" "$new$path"; else show "$path"; fi
 done
 for name in ${ETC.join(" ")}; do show "/etc/$name"; done
+while [ "$1" != -- ]; do show "$1"; shift; done
+shift
 mkdir -p "$new/proc" "$new/sys/fs/cgroup" "$new/dev/shm" "$new/root" "$new/run" "$new/tmp" "$new/var/tmp" "$new/old"
-chmod 1777 "$new/tmp" "$new/var/tmp"
+chmod 1777 "$new/tmp" "$new/var/tmp" 2>/dev/null || :
 mount -t proc -o ro none "$new/proc"
 mount -t tmpfs none "$new/sys/fs/cgroup"
 while read -r name minor; do mknod -m 666 "$new/dev/$name" c $minor; done <<end
@@ -58,8 +60,6 @@ end
 ln -s /proc/self/fd "$new/dev/fd"
 mkdir -p "$new/var/lib/containers/cache"
 mount --bind /var/lib/containers/cache "$new/var/lib/containers/cache"
-while [ "$1" != -- ]; do show "$1"; shift; done
-shift
 mkdir -p "$new$keep/empty"
 for name in etc auth.json; do show "$keep/$name"; done
 for name in storage run blob-cache work; do
@@ -78,7 +78,7 @@ exec "$@"
 export function walled(root: BuildRoot, { readable }: Walls): string[] {
   const { SSL_CERT_FILE, SSL_CERT_DIR } = root.environment;
   const certificates = [SSL_CERT_FILE, ...(SSL_CERT_DIR?.split(delimiter) ?? [])].filter((path) => path !== undefined && path !== "");
-  return ["sh", "-c", SCRIPT, "longshore-walls", root.inside, root.root, ...(certificates as string[]), RUNTIME, ...readable, "--"];
+  return ["sh", "-c", SCRIPT, "longshore-walls", root.inside, root.root, ...readable, RUNTIME, ...(certificates as string[]), "--"];
 }
 
 /** Flags of `buildah bud`. With the machine's network, raw packets would be everybody's; and who could make devices would have its disks. */

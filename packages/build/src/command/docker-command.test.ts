@@ -317,6 +317,9 @@ test("what a Dockerfile runs is kept from the machine: its files, its devices, i
   assert.equal(await readFile(secret, "utf8"), "of the machine\n");
   const given = await build("given:1", "FROM busybox\nRUN --mount=type=secret,id=s cat /run/secrets/s\n", "--secret", `id=s,src=${secret}`);
   assert.match(given.stderr, /^of the machine$/m);
+  // A context in which the build root is, too.
+  const wide = await docker(["build", "-t", "wide:1", "-f", "-", directory], "FROM busybox\nCOPY context/page.txt /\nRUN cat /page.txt\n");
+  assert.match(wide.stderr, /^hello$/m);
   for (const name of ["link", "device"]) await rm(join(context, name));
   await assertNothingLeft();
 });
