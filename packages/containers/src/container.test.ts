@@ -188,6 +188,23 @@ test("no request fails while the container is told to stop again and again from 
   assert.deepEqual(failures, []);
 });
 
+test("a request whose container is told to stop under it goes to the next one, and to the one after, though the program ends with code 0", async () => {
+  for (const init of [{}, { method: "PUT", body: "x" }]) {
+    const answer = on.fetch("/LEAVES/one/ask", init);
+    const asked = () => on.engine.running().find(({ image, lastLines }) => image === IMAGES.leaves && lastLines.includes("asked"));
+    for (let round = 0; round < 2; round++) {
+      const container = await eventually(asked);
+      container.kill("SIGTERM");
+      await container.exited;
+    }
+    await eventually(asked);
+    await on.fetch("/LEAVES/one/go");
+    const response = await answer;
+    assert.deepEqual([response.status, await response.text()], [200, "answered"]);
+    await on.call("LEAVES/one", "destroy");
+  }
+});
+
 test("stop() while it starts, and a request while it stops", async () => {
   const starting = hello("/SLOW/stop/");
   await eventually(async () => (await status("SLOW/stop")) === "running");

@@ -1,5 +1,5 @@
 import { ContainerError } from "./container-error.js";
-import { engineAccount } from "./engine-account.js";
+import { engineAccount, engineSays } from "./engine-account.js";
 import { type EngineFault, type EngineFaultCode, engineFault } from "./engine-error.js";
 import { exitError } from "./exit-error.js";
 import type { Run } from "./run.js";
@@ -35,7 +35,10 @@ export async function diagnose(run: Run, error: unknown): Promise<Diagnosis> {
     await within(EXIT_NEWS_MS, run.over);
     return { kind: "fatal", error: ContainerError.from(fault, error) };
   }
-  const exit = run.exit ?? (await within(over ? EXIT_NEWS_MS : CRASH_NEWS_MS, run.over));
+  let exit = run.exit ?? (await within(over ? EXIT_NEWS_MS : CRASH_NEWS_MS, run.over));
+  // A program that had answered broke off: where the news is late, the engine knows it first.
+  const brokeOff = fault === undefined && (run.adopted || run.readyPorts.size > 0);
+  if (exit === undefined && brokeOff && (await engineSays(run))?.code === "CONTAINER_EXITED") exit = await within(EXIT_NEWS_MS, run.over);
   if (exit !== undefined) {
     const interrupted = await wasInterrupted(run);
     const account = await run.account;

@@ -32,6 +32,17 @@ require("http").createServer((_, r) => r.writeHead(200, { "content-encoding": "g
     hog: true,
   },
   frozen: { command: [process.execPath, HELLO], ports: [8080] },
+  leaves: {
+    command: node(`process.on("SIGTERM", () => process.exit(0));
+let asked;
+require("http").createServer((q, r) => {
+  q.resume();
+  if (q.url.includes("ask")) return console.log("asked"), asked = r;
+  if (q.url.includes("go")) asked.end("answered");
+  r.end("here");
+}).listen(process.env.PORT)`),
+    ports: [8080],
+  },
   slow: { command: node(`setTimeout(() => require(${JSON.stringify(HELLO)}), 700)`), ports: [8080] },
 };
 
@@ -44,6 +55,7 @@ const CLASSES = {
   Dies: "dies",
   Deaf: "deaf",
   Slow: "slow",
+  Leaves: "leaves",
   Zip: "zip",
   ZipReader: "zip",
 };

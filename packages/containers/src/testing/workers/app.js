@@ -96,6 +96,7 @@ export class Hog extends Plain {}
 export class Dies extends Plain {}
 export class Deaf extends Plain {}
 export class Slow extends Plain {}
+export class Leaves extends Plain {}
 
 export default {
   async fetch(request, env) {
