@@ -39,3 +39,13 @@ test("an upload is a stream: its question has gone on for long, and goes on", ()
   for (let at = 0; at <= 1_100; at += 100) long.asks(at);
   assert.equal(long.mayBeCut(1_101), true);
 });
+
+test("a WebSocket is cut, whoever spoke last", () => {
+  const socket = new Conversation();
+  socket.asks(0);
+  assert.equal(socket.mayBeCut(1), false);
+  socket.answers();
+  socket.switches();
+  socket.asks(10);
+  assert.equal(socket.mayBeCut(20), true);
+});

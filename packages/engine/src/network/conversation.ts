@@ -9,6 +9,7 @@ export class Conversation {
   #turns = 0;
   #askedSince: number | undefined;
   #askedLast = 0;
+  #switched = false;
   /** The turn whose answer was waited for when it was first looked. */
   #spared: number | undefined;
 
@@ -26,11 +27,17 @@ export class Conversation {
     this.#askedSince = undefined;
   }
 
+  /** It is a WebSocket from now on: nothing on it is the answer to anything. */
+  switches(): void {
+    this.#switched = true;
+  }
+
   /**
    * Whether it may be cut. Whoever waits for an answer to begin is spared, and has all of it also at a later look, unless more is asked after it began: then
    * bytes go to and fro, as in an upload that is answered while it arrives.
    */
   mayBeCut(now: number): boolean {
+    if (this.#switched) return true;
     if (!this.#waits(now)) return this.#turns !== this.#spared;
     this.#spared ??= this.#turns;
     return false;

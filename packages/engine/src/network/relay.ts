@@ -70,7 +70,10 @@ export function relay({ client: accepted, descriptor, greeting, early, arrived, 
   });
   const switching = new SwitchWatch();
   app.sendTo(client.socket, (piece) => {
-    if (switching.isIn(piece)) endTogether(client.socket, switched?.());
+    if (switching.isIn(piece)) {
+      conversation.switches();
+      endTogether(client.socket, switched?.());
+    }
     conversation.answers();
     return first.isBare(piece);
   });
