@@ -9,6 +9,8 @@ import { snapshotStage } from "../testing/snapshot-stage.js";
 import { Ingress } from "./ingress.js";
 
 const LIMIT = 300;
+/** Longer than this takes on the slowest machine. */
+const HOLD_MS = 600_000;
 
 async function until(check: () => boolean): Promise<void> {
   const deadline = Date.now() + 60_000;
@@ -25,7 +27,7 @@ test("a flood of connections waits without work, ends at the limit, is served wh
   await until(() => [...on.open.engine.byId.values()].some(({ status }) => status === "starting"));
   const instance = [...on.open.engine.byId.values()].find(({ live }) => live);
   const target = { instance: () => instance, failure: () => undefined, lastLines: async () => [] };
-  await using door = await Ingress.listen(0, { ...target, configureEgress: () => undefined, certificate: () => "" }, LIMIT);
+  await using door = await Ingress.listen(0, { ...target, configureEgress: () => undefined, certificate: () => "" }, LIMIT, HOLD_MS);
   const files = () => readdirSync("/proc/self/fd").length;
   const before = files();
 

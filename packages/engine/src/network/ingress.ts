@@ -76,10 +76,12 @@ export class Ingress implements AsyncDisposable {
   readonly #line = new WaitingLine();
   readonly #sockets = new OpenSockets();
   readonly #limit: number;
+  readonly #holdMs: number;
   readonly #relayed = new Set<Relayed>();
   #open = 0;
 
-  private constructor(target: IngressTarget, limit: number) {
+  private constructor(target: IngressTarget, limit: number, holdMs: number) {
+    this.#holdMs = holdMs;
     this.#target = target;
     this.#limit = limit;
     const routes = sidecarRoutes(() => this.#target);
@@ -91,8 +93,8 @@ export class Ingress implements AsyncDisposable {
    * Listens on loopback; without a target nobody gets through before {@link lead}. `port` 0 picks one; after a restart the same port must be taken again,
    * since workerd remembers it.
    */
-  static async listen(port: number, target: IngressTarget = NOBODY, limit = MAX_CONNECTIONS): Promise<Ingress> {
-    const ingress = new Ingress(target, limit);
+  static async listen(port: number, target: IngressTarget = NOBODY, limit = MAX_CONNECTIONS, holdMs = HOLD_MS): Promise<Ingress> {
+    const ingress = new Ingress(target, limit, holdMs);
     await new Promise<void>((resolve, reject) => {
       ingress.#server.once("error", reject);
       ingress.#server.listen(port, "127.0.0.1", resolve);
@@ -182,7 +184,7 @@ export class Ingress implements AsyncDisposable {
     instance.arrived();
     const descriptor = instance.network?.connectDescriptor(port);
     if (descriptor !== undefined) return descriptor;
-    if (port === PROBE_PORT || runningMs(instance) >= HOLD_MS || instance.openPorts.has(port) || instance.readyForMs >= SETTLE_MS)
+    if (port === PROBE_PORT || runningMs(instance) >= this.#holdMs || instance.openPorts.has(port) || instance.readyForMs >= SETTLE_MS)
       return this.#notListening(port, instance);
     return undefined;
   }
