@@ -20,6 +20,7 @@ import { DEFAULT_CAPABILITIES } from "./sandbox/oci-spec.js";
 import { runtimeCommand } from "./sandbox/runtimes.js";
 import type { SandboxHost } from "./sandbox/sandbox.js";
 import { seccompFor } from "./sandbox/seccomp.js";
+import { SeccompFilters } from "./sandbox/seccomp-filters.js";
 import { prepareShim } from "./sandbox/shim.js";
 import { Snapshots } from "./snapshot/snapshots.js";
 import { passableName } from "./sys/mount-namespace.js";
@@ -51,6 +52,7 @@ export async function buildParts(settings: EngineSettings, directories: EngineDi
     cgroups: openCgroups(`longshore-${installation}`),
     disks,
     seccomp: seccompFor(DEFAULT_CAPABILITIES),
+    filters: new SeccompFilters(),
     openFiles: settings.openFiles,
   };
   const localImages = await LocalImages.open(directories.localImages);
@@ -62,6 +64,7 @@ export async function buildParts(settings: EngineSettings, directories: EngineDi
     images: await ImageStore.open(directories.images, imageSource),
     records: new RecordStore(directories.records, settings.recordsKey),
     poolDepth: settings.poolDepth,
+    poolAhead: settings.poolAhead,
     stopGraceMs: settings.stopGraceMs,
     strayMs: settings.strayMs,
     admissionMs: settings.admissionMs,

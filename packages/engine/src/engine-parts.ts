@@ -24,6 +24,8 @@ export interface EngineParts extends PlacesSettings {
   readonly egress: EgressNetwork;
   /** Sandboxes kept ready for each class. */
   readonly poolDepth: number;
+  /** Whether more wait where there is memory to spare. */
+  readonly poolAhead?: boolean | undefined;
   /** Between SIGTERM and SIGKILL; {@link STOP_GRACE_MS} unless it is given. */
   readonly stopGraceMs?: number | undefined;
   /** How long a container is kept whose Worker may not know of it; {@link STRAY_MS} unless it is given. */

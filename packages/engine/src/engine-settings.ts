@@ -17,6 +17,8 @@ export interface EngineSettings {
   readonly runtimes?: Readonly<Record<string, string>>;
   /** Sandboxes kept ready for each class. */
   readonly poolDepth: number;
+  /** True lets more of them wait where there is memory to spare: as many as can start, by `max_instances`. */
+  readonly poolAhead?: boolean;
   /** False lets containers write as much as the host's disk takes; true, unless it is given, limits them where the host can. */
   readonly limitDisks?: boolean;
   /** False keeps containers in the host's user namespace; true, unless it is given, gives each ids of its own where the host can. */

@@ -33,7 +33,7 @@ import { applicationLog } from "./log/application-log.js";
 import { tailLog } from "./log/tail.js";
 import { endStreams } from "./network/farewell.js";
 import { SandboxSupply } from "./sandbox/supply.js";
-import { Places } from "./tenant/places.js";
+import { isApplication, Places } from "./tenant/places.js";
 import { parseContainerName, type TenantHost } from "./tenant/tenant-host.js";
 
 /** How long a Worker may take to hear of a container's end. */
@@ -69,7 +69,11 @@ export class ContainerEngine implements Engine, LogSource, UsageSource {
     this.#strays = new Strays(parts.strayMs ?? STRAY_MS, (instance) => this.#endStray(instance));
     this.#places = new Places(this.tenants, parts);
     this.#cleanups = new Cleanups(parts.log);
-    this.#sandboxes = new SandboxSupply({ ...parts, cleanUp: (id) => this.#cleanUp(id) });
+    this.#sandboxes = new SandboxSupply({
+      ...parts,
+      cleanUp: (id) => this.#cleanUp(id),
+      room: (containerClass) => this.#places.room(containerClass),
+    });
   }
 
   async putTenant(tenant: Tenant): Promise<void> {
@@ -259,7 +263,10 @@ export class ContainerEngine implements Engine, LogSource, UsageSource {
 
   /** Sets what the pool keeps ready from the tenants' classes. Images that are not unpacked yet are unpacked first. */
   async refreshPool(): Promise<void> {
-    await this.#sandboxes.keepReady([...this.tenants.values()].flatMap(({ config }) => config.classes.flatMap(releasesOf)));
+    const classes = [...this.tenants.values()].flatMap((tenant) =>
+      tenant.config.classes.flatMap(releasesOf).map((containerClass) => ({ containerClass, isDeployed: isApplication(tenant) })),
+    );
+    await this.#sandboxes.keepReady(classes);
   }
 
   /** Resolves when the pool is full and every ended container is cleaned up. */
@@ -307,6 +314,7 @@ export class ContainerEngine implements Engine, LogSource, UsageSource {
     instance.end(await exitRecord(instance, code, this.parts));
     this.#failures.ended(instance.info);
     this.#places.look();
+    this.#sandboxes.look();
     await this.#sandboxes.release(id);
   }
 

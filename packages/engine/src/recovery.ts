@@ -1,6 +1,6 @@
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { isErrno } from "@longshore/contract";
+import { inParallel, isErrno } from "@longshore/contract";
 import type { ContainerEngine } from "./engine.js";
 import { removeExecDirectories } from "./exec/directory.js";
 import type { InstanceRecord } from "./instance/record.js";
@@ -14,6 +14,8 @@ import type { TenantHost } from "./tenant/tenant-host.js";
 const UNKNOWN_EXIT_CODE = 255;
 /** conmon writes the exit code within milliseconds of the end. */
 const EXIT_REPORT_MS = 2_000;
+/** Removing one waits for its processes to end, and nobody is answered before: a full pool would take seconds one by one. */
+const SWEPT_AT_ONCE = 16;
 
 /**
  * After the engine was away: takes every running container back, and removes what belongs to none — sandboxes of the old pool, cgroups, logs,
@@ -80,14 +82,11 @@ async function sweep(engine: ContainerEngine, known: ReadonlySet<string>): Promi
   // The last: what an OCI runtime remembers of a container that it was making when it was killed itself.
   const places = [readdir(host.directory), host.cgroups.ids(), readdir(host.exitsDirectory), readdir(directories.runtimeState)];
   const found = new Set((await Promise.all(places)).flat());
-  for (const id of found) {
-    if (id.includes(".")) continue;
-    if (engine.byId.get(id)?.live === true) {
-      removeExecDirectories(join(host.directory, id));
-      continue;
-    }
+  await inParallel(SWEPT_AT_ONCE, [...found], async (id) => {
+    if (id.includes(".")) return;
+    if (engine.byId.get(id)?.live === true) return removeExecDirectories(join(host.directory, id));
     await removeSandbox(host, id, undefined).catch((error: unknown) => log("sweeping a sandbox failed", { id, error: String(error) }));
     await rm(join(directories.runtimeState, id), { recursive: true, force: true });
-  }
+  });
   for (const id of new Set((await readdir(host.logsDirectory)).map(logOf))) if (!known.has(id)) await engine.parts.logs.discard(id);
 }

@@ -14,6 +14,8 @@ import { mergedRegistries, readRegistries } from "./registries.js";
 import { accountLimits } from "./settings.js";
 
 const DAY_MS = 24 * 60 * 60_000;
+/** Sandboxes that wait for each container class in any case, unless the settings say how many. */
+const POOL_DEPTH = 2;
 
 runChild("engine", async ({ settings, identity, runDirectory }) => {
   const bucket = new DirectoryBucketReader(join(settings.data, "bucket"));
@@ -32,7 +34,8 @@ runChild("engine", async ({ settings, identity, runDirectory }) => {
     runtimes: Object.fromEntries(Object.entries(settings.runtimes).map(([application, name]) => [application, findProgram(name)])),
     nested: settings.nested,
     userNamespaces: settings.userNamespaces === "on",
-    poolDepth: settings.pool,
+    poolDepth: settings.pool ?? POOL_DEPTH,
+    poolAhead: settings.pool === undefined,
     admissionMs: settings.startWait * 1_000,
     accountLimits: accountLimits(settings),
     snapshotTtlMs: settings.snapshotDays * DAY_MS,

@@ -46,8 +46,8 @@ const schema = z.strictObject({
   nested: z.array(z.string().min(1)).default([]),
   /** `off` leaves containers in the host's user namespace; `on` gives each user ids of its own, where the machine can. */
   userNamespaces: z.enum(["on", "off"]).default("on"),
-  /** Sandboxes kept ready for each container class. */
-  pool: z.number().int().min(0).max(100).default(2),
+  /** Sandboxes kept ready for each container class; absent: by `max_instances` and the machine's free memory. */
+  pool: z.number().int().min(0).max(100).optional(),
   /** Seconds that open WebSockets, streams and uploads get before a deploy ends them. */
   drain: z.number().min(0).max(3600).default(10),
   /** Seconds that the new containers of a rollout's step are watched before the next step. */

@@ -225,7 +225,8 @@ export class Platform implements AsyncDisposable {
   }
 
   #spawn(ports: readonly string[]): UpProcess {
-    return new UpProcess(this.data, [...ports, ...(this.#options.flags ?? [])]);
+    // Hundreds of platforms are started in the suite; sandboxes that only wait would be most of what they make.
+    return new UpProcess(this.data, [...ports, "--pool", "2", ...(this.#options.flags ?? [])]);
   }
 }
 

@@ -59,6 +59,8 @@ type KeptRecord = Omit<InstanceRecord, "environment"> & { readonly sealedEnviron
 export class RecordStore {
   readonly #directory: string;
   readonly #key: Uint8Array;
+  /** By the environment itself: nobody changes one, but replaces it. */
+  readonly #sealedEnvironments = new WeakMap<InstanceRecord["environment"], { readonly id: string; readonly text: string }>();
 
   /** `key`, 32 bytes, encrypts what may hold secrets: the environments. */
   constructor(directory: string, key: Uint8Array) {
@@ -73,8 +75,7 @@ export class RecordStore {
 
   write(record: InstanceRecord): void {
     const { environment, ...rest } = record;
-    const sealedEnvironment = sealText(this.#key, [record.id], JSON.stringify(environment));
-    writeLastLine(this.#file(record.id), { ...rest, sealedEnvironment } satisfies KeptRecord);
+    writeLastLine(this.#file(record.id), { ...rest, sealedEnvironment: this.#sealed(record) } satisfies KeptRecord);
   }
 
   async remove(id: string): Promise<void> {
@@ -91,6 +92,15 @@ export class RecordStore {
       else records.push(this.#opened(kept));
     }
     return records;
+  }
+
+  /** An environment as it rests. It is the same in nearly every record of an instance, and sealed once. */
+  #sealed({ id, environment }: InstanceRecord): string {
+    const known = this.#sealedEnvironments.get(environment);
+    if (known?.id === id) return known.text;
+    const text = sealText(this.#key, [id], JSON.stringify(environment));
+    this.#sealedEnvironments.set(environment, { id, text });
+    return text;
   }
 
   /** What another key has sealed cannot be known; its container can still be taken back, or reported as ended. */

@@ -28,6 +28,8 @@ export interface RuntimeCommand {
   readonly options: readonly string[];
   /** It hands over the terminal of a further process while it waits for that process's end; runc does so only if it does not wait. */
   readonly givesTerminals: boolean;
+  /** Where it keeps a directory for each container, named by its id, with all that it has of it; absent: only it knows. */
+  readonly stateDirectory?: string;
 }
 
 /** Of a container's output at most this much, and one full file before it, stays on the disk (log/rotation.ts). */

@@ -57,6 +57,7 @@ export interface SpecInput {
   readonly endTogether: boolean;
   readonly openFiles: number;
   readonly seccomp: Record<string, unknown>;
+  readonly annotations: Readonly<Record<string, string>>;
   readonly grant: Grant | undefined;
 }
 
@@ -86,6 +87,7 @@ export function ociSpec(input: SpecInput): Record<string, unknown> {
       oomScoreAdj: 100,
     },
     mounts: mounts(input),
+    annotations: input.annotations,
     linux: {
       cgroupsPath: input.cgroupPath,
       ...namespaces(input.ids),
@@ -99,7 +101,7 @@ export function ociSpec(input: SpecInput): Record<string, unknown> {
         // An instance that is out of memory is restarted (spec 22): half of one would go on in a state that nobody has tested.
         ...(input.endTogether ? { unified: { "memory.oom.group": "1" } } : {}),
       },
-      seccomp: grant?.seccomp ?? input.seccomp,
+      seccomp: input.seccomp,
       ...(grant?.kind === "nested" ? {} : COVERED),
     },
   };

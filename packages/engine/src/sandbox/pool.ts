@@ -1,17 +1,18 @@
 import { availableParallelism } from "node:os";
 import { Demand } from "./demand.js";
-import { type PoolNeed, planPool } from "./pool-plan.js";
+import { keptOf, type PoolBudget, type PoolNeed, type PoolPlan, planPool } from "./pool-plan.js";
 import type { Sandbox } from "./sandbox.js";
 
 /** What a pooled sandbox is good for: the key names image and size together. */
-export type PoolKey = Pick<PoolNeed, "key" | "least" | "most">;
+export type PoolKey = Pick<PoolNeed, "key" | "least" | "most" | "ahead">;
 
 export interface PoolActions {
   /** Makes one sandbox for a key. */
   create(key: string): Promise<Sandbox>;
   remove(sandbox: Sandbox): Promise<void>;
-  /** How many sandboxes may wait now, all keys together. */
-  budget(): number;
+  budget(): PoolBudget;
+  /** How many more containers of a key can start now. */
+  room(key: string): number;
   /** A sandbox could not be made ahead; the next start will say why to its caller. */
   failed(key: string, error: unknown): void;
 }
@@ -22,8 +23,17 @@ interface Making {
   readonly done: Promise<void>;
 }
 
+/** What is to be made next. */
+interface Lacking {
+  readonly key: string;
+  /** Starts of late ask for it, or it is one of the few that always wait; else nobody has asked yet, and it has time. */
+  readonly asked: boolean;
+}
+
 /** After a start its successor waits this long, so that the container that is just booting has the processors to itself. */
 const REFILL_PAUSE_MS = 150;
+/** What nobody has asked for yet is made when nothing has started for so long, one after the other: whatever else the machine does goes first. */
+const AHEAD_PAUSE_MS = 3_000;
 /** Sandboxes made ahead at once. Making one is half waiting, so a core is left to whoever starts meanwhile. */
 const MADE_AT_ONCE = availableParallelism();
 /** How often the pool looks whether demand has fallen, or memory is short. */
@@ -39,26 +49,34 @@ export class SandboxPool {
   readonly #demand = new Map<string, Demand>();
   #keys: readonly PoolKey[] = [];
   readonly #making = new Set<Making>();
+  /** Surplus that is being removed. */
+  #removal: Promise<void> = Promise.resolve();
+  #lastWant = Number.NEGATIVE_INFINITY;
   #lastTake = Number.NEGATIVE_INFINITY;
   #closed = false;
   #pause: NodeJS.Timeout | undefined;
-  readonly #review: NodeJS.Timeout;
+  readonly #reviews: NodeJS.Timeout;
   /** Keys whose last making failed: not tried again until somebody asks. */
   readonly #broken = new Set<string>();
 
   constructor(actions: PoolActions) {
     this.#actions = actions;
-    this.#review = setInterval(() => void this.#trim().then(() => this.#refill()), REVIEW_MS).unref();
+    this.#reviews = setInterval(() => this.#review(), REVIEW_MS).unref();
   }
 
-  /** Sets which keys are kept ready; what is no longer wanted is removed. */
-  async want(keys: readonly PoolKey[]): Promise<void> {
+  /** Sets which keys are kept ready. What is no longer wanted is removed in the background. */
+  want(keys: readonly PoolKey[]): void {
     this.#keys = keys;
     this.#broken.clear();
     const known = new Set(keys.map(({ key }) => key));
     for (const key of this.#demand.keys()) if (!known.has(key)) this.#demand.delete(key);
-    await this.#trim();
-    this.#refill();
+    this.#lastWant = performance.now();
+    this.#review();
+  }
+
+  /** There may be room for more than before. */
+  look(): void {
+    if (this.#pause === undefined) this.#refillLater(REFILL_PAUSE_MS);
   }
 
   /** A ready sandbox, or `undefined`: then the caller makes its own. */
@@ -67,7 +85,7 @@ export class SandboxPool {
     this.#lastTake = performance.now();
     this.#demandFor(key)?.note(this.#lastTake);
     this.#broken.delete(key);
-    this.#refillLater();
+    this.#refillLater(REFILL_PAUSE_MS);
     return sandbox;
   }
 
@@ -86,15 +104,16 @@ export class SandboxPool {
     return [...this.#ready.values()].reduce((sum, sandboxes) => sum + sandboxes.length, 0);
   }
 
-  /** Resolves when every key has as many as planned, or cannot have them. */
+  /** Resolves when every key has as many as planned, or cannot have them, and no more. */
   async filled(): Promise<void> {
     this.#refill(true);
     while (this.#making.size > 0) await Promise.all([...this.#making].map(({ done }) => done));
+    await this.#removal;
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    clearInterval(this.#review);
+    clearInterval(this.#reviews);
     await this.filled();
     const left = [...this.#ready.values()].flat();
     // At once: nobody else may find them and remove them a second time.
@@ -102,10 +121,13 @@ export class SandboxPool {
     await Promise.all(left.map((sandbox) => this.#actions.remove(sandbox)));
   }
 
-  /** How many sandboxes of each key are to wait. */
-  #plan(): Map<string, number> {
+  #plan(): PoolPlan {
     const now = performance.now();
-    const needs = this.#keys.map((wanted) => ({ ...wanted, peak: this.#demand.get(wanted.key)?.peak(now) ?? 0 }));
+    const needs = this.#keys.map((wanted) => ({
+      ...wanted,
+      room: this.#actions.room(wanted.key),
+      peak: this.#demand.get(wanted.key)?.peak(now) ?? 0,
+    }));
     return planPool(needs, this.#actions.budget());
   }
 
@@ -116,33 +138,46 @@ export class SandboxPool {
     return demand;
   }
 
-  /** Removes what is more than planned. */
-  async #trim(): Promise<void> {
-    const plan = this.#plan();
-    const surplus: Sandbox[] = [];
+  #review(): void {
+    const { all } = this.#plan();
     for (const [key, sandboxes] of this.#ready) {
-      surplus.push(...sandboxes.splice(plan.get(key) ?? 0));
+      const surplus = sandboxes.splice(keptOf(all.get(key) ?? 0));
       if (sandboxes.length === 0) this.#ready.delete(key);
+      for (const sandbox of surplus) this.#removeInTurn(sandbox);
     }
-    await Promise.all(surplus.map((sandbox) => this.#actions.remove(sandbox)));
+    this.#refill();
   }
 
-  #refillLater(): void {
+  /** Nobody waits for it, so one after the other. */
+  #removeInTurn(sandbox: Sandbox): void {
+    this.#removal = this.#removal
+      .then(() => this.#actions.remove(sandbox))
+      .catch((error: unknown) => this.#actions.failed(sandbox.id, error));
+  }
+
+  /** How long nothing has started that the machine should be left to. */
+  #quietMs({ asked }: Lacking): number {
+    return performance.now() - (asked ? this.#lastTake : Math.max(this.#lastTake, this.#lastWant));
+  }
+
+  #refillLater(ms: number): void {
     clearTimeout(this.#pause);
-    this.#pause = setTimeout(() => this.#refill(), this.#lastTake + REFILL_PAUSE_MS - performance.now()).unref();
+    this.#pause = setTimeout(() => this.#refill(), ms).unref();
   }
 
   /** Makes what is lacking, a few at once; `urgently` even if a container is just booting. */
   #refill(urgently = false): void {
     clearTimeout(this.#pause);
+    this.#pause = undefined;
     if (this.#closed) return;
-    if (!urgently && performance.now() - this.#lastTake < REFILL_PAUSE_MS) {
-      this.#refillLater();
-      return;
-    }
-    while (this.#making.size < MADE_AT_ONCE) {
-      const key = this.#lacking();
-      if (key === undefined) return;
+    for (let lacking = this.#lacking(); lacking !== undefined; lacking = this.#lacking()) {
+      const { key, asked } = lacking;
+      if (this.#making.size >= (urgently || asked ? MADE_AT_ONCE : 1)) return;
+      const pause = urgently ? 0 : (asked ? REFILL_PAUSE_MS : AHEAD_PAUSE_MS) - this.#quietMs(lacking);
+      if (pause > 0) {
+        this.#refillLater(pause);
+        return;
+      }
       const making: Making = { key, done: this.#make(key).finally(() => this.#made(making, urgently)) };
       this.#making.add(making);
     }
@@ -164,11 +199,15 @@ export class SandboxPool {
     }
   }
 
-  #lacking(): string | undefined {
-    for (const [key, depth] of this.#plan()) {
+  #lacking(): Lacking | undefined {
+    const { asked, all } = this.#plan();
+    const lacks = ([key, depth]: readonly [string, number]) => {
       const coming = [...this.#making].filter((making) => making.key === key).length;
-      if (!this.#broken.has(key) && (this.#ready.get(key)?.length ?? 0) + coming < depth) return key;
-    }
-    return undefined;
+      return !this.#broken.has(key) && (this.#ready.get(key)?.length ?? 0) + coming < depth;
+    };
+    const [urgent] = [...asked].find(lacks) ?? [];
+    if (urgent !== undefined) return { key: urgent, asked: true };
+    const [other] = [...all].find(lacks) ?? [];
+    return other === undefined ? undefined : { key: other, asked: false };
   }
 }

@@ -38,7 +38,8 @@ export async function runtimeCommand(program: string, stateDirectory: string): P
     );
   }
   const { options = [], givesTerminals = false } = KNOWN[name] ?? {};
-  return { program, options: [`--root=${stateDirectory}`, ...options], givesTerminals };
+  const known = name === "crun" ? { stateDirectory } : {};
+  return { program, options: [`--root=${stateDirectory}`, ...options], givesTerminals, ...known };
 }
 
 /** Notes down which runtime a sandbox is made with, so that the same is asked later, whatever the settings say then. */

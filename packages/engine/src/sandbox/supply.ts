@@ -21,9 +21,20 @@ export interface SupplyParts {
   readonly records: { prepare(id: string): void };
   /** Sandboxes kept ready for each class that nobody has asked for of late; 0: none are ever made ahead. */
   readonly poolDepth: number;
+  /** Of classes that are deployed more than that wait where there is memory to spare, up to what `max_instances` lets start. */
+  readonly poolAhead?: boolean | undefined;
+  /** How many more containers of a class can start now. */
+  readonly room: (containerClass: ContainerClass) => number;
   readonly log: (message: string, details?: Record<string, unknown>) => void;
   /** Removes what is left of a sandbox that nobody has used, or whose container has ended. */
   readonly cleanUp: (id: string) => Promise<void>;
+}
+
+/** A class for which sandboxes are kept ready. */
+export interface KnownClass {
+  readonly containerClass: ContainerClass;
+  /** Its `max_instances` is somebody's word; else it belongs to the owner or a development session, which run few. */
+  readonly isDeployed: boolean;
 }
 
 /** Making a sandbox waits more than it works, for the kernel and for other processes: with twice the cores, a burst of 50 took half as long again. */
@@ -44,6 +55,7 @@ export class SandboxSupply {
       create: (key) => this.#createPooled(key),
       remove: (sandbox) => this.abandon(sandbox),
       budget: () => poolBudget(memoryState()),
+      room: (key) => this.#room(key),
       failed: (key, error) => parts.log("a sandbox could not be made ahead", { key, error: String(error) }),
     });
   }
@@ -54,11 +66,11 @@ export class SandboxSupply {
   }
 
   /** Sets the classes for which sandboxes are kept ready. Images that are not unpacked yet are unpacked first; one that cannot be is logged. */
-  async keepReady(classes: Iterable<ContainerClass>): Promise<void> {
-    const { poolDepth } = this.#parts;
+  async keepReady(classes: Iterable<KnownClass>): Promise<void> {
+    const { poolDepth, poolAhead = false } = this.#parts;
     const wanted = [];
     this.#recipes.clear();
-    for (const containerClass of classes) {
+    for (const { containerClass, isDeployed } of classes) {
       const image = await prepareFor(this.#parts.images, containerClass).catch((error: unknown) => {
         this.#parts.log("an image is not ready", { image: containerClass.image, error: String(error) });
         return undefined;
@@ -68,9 +80,14 @@ export class SandboxSupply {
       this.#recipes.set(key, { image, containerClass });
       // Whoever wants none made ahead gets none, whatever the demand.
       const most = poolDepth === 0 ? 0 : containerClass.maxInstances;
-      wanted.push({ key, least: poolDepth, most });
+      wanted.push({ key, least: poolDepth, most, ahead: poolAhead && isDeployed });
     }
-    await this.#pool.want(wanted);
+    this.#pool.want(wanted);
+  }
+
+  /** A container has ended: another can start in its place. */
+  look(): void {
+    this.#pool.look();
   }
 
   /** A sandbox for one container, which is the caller's from then on. Errors: those of preparing the image, and of making a sandbox. */
@@ -114,6 +131,11 @@ export class SandboxSupply {
   /** Makes no more sandboxes, and removes those that wait. */
   async close(): Promise<void> {
     await this.#pool.close();
+  }
+
+  #room(key: string): number {
+    const recipe = this.#recipes.get(key);
+    return recipe === undefined ? 0 : this.#parts.room(recipe.containerClass);
   }
 
   async #createPooled(key: string): Promise<Sandbox> {

@@ -1,4 +1,4 @@
-import type { AccountLimits, InstanceSize } from "@longshore/contract";
+import type { AccountLimits, ContainerClass, InstanceSize } from "@longshore/contract";
 import type { CreateRequest, InstanceOwner } from "../instance/new-record.js";
 import { Admission } from "./admission.js";
 import type { TenantHost } from "./tenant-host.js";
@@ -41,6 +41,13 @@ export class Places {
     this.#admission.look();
   }
 
+  /** How many more containers of a class its `max_instances` lets start now. */
+  room(containerClass: ContainerClass): number {
+    const { maxInstances, namespaceId } = containerClass;
+    const owner = [...this.#tenants.values()].find(({ config }) => config.classes.some((one) => one.namespaceId === namespaceId));
+    return owner === undefined ? 0 : Math.max(0, maxInstances - owner.instancesOf(containerClass));
+  }
+
   /** The sizes of applications' containers that run or start. */
   *#liveSizes(): Iterable<InstanceSize> {
     for (const tenant of this.#tenants.values()) {
@@ -54,6 +61,6 @@ export class Places {
 }
 
 /** Not the owner's own containers, nor those of a development session: their tenants' names begin with "~". */
-function isApplication({ config }: TenantHost): boolean {
+export function isApplication({ config }: Pick<TenantHost, "config">): boolean {
   return !config.id.startsWith("~");
 }

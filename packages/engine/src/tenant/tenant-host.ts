@@ -112,18 +112,22 @@ export class TenantHost implements AsyncDisposable {
    */
   reserve(name: string, containerClass: ContainerClass): Disposable {
     if (this.#starting.has(name)) throw new LongshoreError("CONFLICT", `The container ${name} is being created.`);
-    const ofClass = (candidate: { namespaceId: string }) => candidate.namespaceId === containerClass.namespaceId;
-    const running = [...this.containers.values()].filter((instance) => instance.live && ofClass(instance.record)).length;
-    const starting = [...this.#starting.values()].filter(ofClass).length;
-    if (running + starting >= containerClass.maxInstances) {
+    const instances = this.instancesOf(containerClass);
+    if (instances >= containerClass.maxInstances) {
       throw new LongshoreError(
         "LIMIT_REACHED",
-        `${NO_INSTANCE}: ${running + starting} of at most ${containerClass.maxInstances} instances of ${containerClass.applicationName} run.`,
+        `${NO_INSTANCE}: ${instances} of at most ${containerClass.maxInstances} instances of ${containerClass.applicationName} run.`,
         { hint: "Raise max_instances in the Wrangler configuration and deploy, or let instances sleep sooner." },
       );
     }
     this.#starting.set(name, containerClass);
     return { [Symbol.dispose]: () => void this.#starting.delete(name) };
+  }
+
+  /** How many containers of a class run or are being made. */
+  instancesOf({ namespaceId }: ContainerClass): number {
+    const running = [...this.containers.values()].filter(({ live, record }) => live && record.namespaceId === namespaceId).length;
+    return running + [...this.#starting.values()].filter((starting) => starting.namespaceId === namespaceId).length;
   }
 
   /** The sizes of containers that are being made. */

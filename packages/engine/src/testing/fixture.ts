@@ -10,6 +10,7 @@ import { IdRanges } from "../sandbox/id-ranges.js";
 import { DEFAULT_CAPABILITIES } from "../sandbox/oci-spec.js";
 import type { SandboxHost } from "../sandbox/sandbox.js";
 import { seccompFor } from "../sandbox/seccomp.js";
+import { SeccompFilters } from "../sandbox/seccomp-filters.js";
 import { prepareShim } from "../sandbox/shim.js";
 import { enterPrivateMountNamespace, passableName } from "../sys/mount-namespace.js";
 
@@ -75,10 +76,12 @@ export async function fixture(): Promise<Fixture> {
         program: "/usr/bin/crun",
         options: [`--root=${join(directory, "runtime")}`, "--cgroup-manager=cgroupfs"],
         givesTerminals: true,
+        stateDirectory: join(directory, "runtime"),
       },
       cgroups,
       disks: await Disks.detect(directory),
       seccomp: seccompFor(DEFAULT_CAPABILITIES),
+      filters: new SeccompFilters(),
       grants: availableGrants(),
       openFiles: 1024,
     },
