@@ -46,9 +46,9 @@ export async function openEngine(settings: EngineSettings): Promise<OpenEngine> 
   outboundOwner = (sandbox) => engine.outboundCaller(sandbox);
   await readTenants(directories, engine);
   await recover(engine);
-  const exits = new ExitWatch(directories.exits, (id, code) => engine.processEnded(id, code));
+  const exits = new ExitWatch(directories.exits, (id, code) => engine.containers.processEnded(id, code));
   await exits.start();
-  await Promise.race([Promise.all([...exits.reported].map((id) => engine.byId.get(id)?.exited)), engine.cleanedUp()]);
+  await Promise.race([Promise.all([...exits.reported].map((id) => engine.containers.byId.get(id)?.exited)), engine.containers.cleanedUp()]);
   // Only now: whoever is answered before the books are right is told that a container which runs does not, or the other way round.
   await openTenants(settings, directories, engine);
   const space = watchSpace(directories.data, settings.log);

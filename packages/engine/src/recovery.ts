@@ -39,7 +39,7 @@ export async function recover(engine: ContainerEngine): Promise<void> {
 
 function takeBack(engine: ContainerEngine, tenant: TenantHost, record: InstanceRecord): void {
   const network = record.status === "exited" ? undefined : networkOf(record);
-  const instance = engine.adopt(tenant, record, { network });
+  const instance = engine.containers.adopt(tenant, record, { network });
   if (record.status === "exited") return;
   if (network !== undefined) engine.parts.host.ids?.claim(record.id, record.process.pid);
   if (network === undefined) {
@@ -53,7 +53,7 @@ function takeBack(engine: ContainerEngine, tenant: TenantHost, record: InstanceR
   instance.foundFrozen(engine.parts.host.cgroups.isFrozen(record.id));
   // Told already, unless the engine ended between the two: some programs take a second signal for impatience, and give up what they are doing.
   if (record.status === "stopping" && record.killAt === undefined) {
-    engine.stop(instance, "SIGTERM", record.stopReason ?? "signal");
+    engine.containers.stop(instance, "SIGTERM", record.stopReason ?? "signal");
   }
 }
 
@@ -84,7 +84,7 @@ async function sweep(engine: ContainerEngine, known: ReadonlySet<string>): Promi
   const found = new Set((await Promise.all(places)).flat());
   await inParallel(SWEPT_AT_ONCE, [...found], async (id) => {
     if (id.includes(".")) return;
-    if (engine.byId.get(id)?.live === true) return removeExecDirectories(join(host.directory, id));
+    if (engine.containers.byId.get(id)?.live === true) return removeExecDirectories(join(host.directory, id));
     await removeSandbox(host, id, undefined).catch((error: unknown) => log("sweeping a sandbox failed", { id, error: String(error) }));
     await rm(join(directories.runtimeState, id), { recursive: true, force: true });
   });

@@ -86,9 +86,9 @@ test("each wrangler has a session of its own, which ends with it, whatever ended
   assert.equal((await one.ask("GET", `/containers/${name(2)}-proxy/json`)).status, 404, "not its own");
 
   await other.kill();
-  await until("one session with one container", () => sessions().length === 1 && engine.open.engine.byId.size === 1);
+  await until("one session with one container", () => sessions().length === 1 && engine.open.engine.containers.byId.size === 1);
   assert.deepEqual(
-    [...engine.open.engine.byId.values()].map(({ record, status }) => [record.name, status]),
+    [...engine.open.engine.containers.byId.values()].map(({ record, status }) => [record.name, status]),
     [[name(1), "starting"]],
   );
   assert.equal((await one.ask("DELETE", `/containers/${name(1)}?force=true`)).status, 204);

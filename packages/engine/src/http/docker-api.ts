@@ -41,7 +41,7 @@ function containerRoutes(engine: ContainerEngine, tenant: TenantHost): Route[] {
         const instance = find(name);
         const signal = signalNamed(query.get("signal") ?? "SIGTERM");
         if (await freezeBySignal(engine, instance, signal)) return { status: 204 };
-        if (isTerminating(signal)) engine.stop(instance, signal, "signal");
+        if (isTerminating(signal)) engine.containers.stop(instance, signal, "signal");
         else instance.notify(signal);
         return { status: 204 };
       },
@@ -55,7 +55,7 @@ function containerRoutes(engine: ContainerEngine, tenant: TenantHost): Route[] {
       path: path(""),
       handle: async ({ parameters: [name] }) => {
         requireOpenGate(tenant);
-        await engine.remove(tenant, find(name));
+        await engine.containers.remove(tenant, find(name));
         return { status: 204 };
       },
     },

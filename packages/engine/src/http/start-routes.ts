@@ -65,7 +65,7 @@ function containerStartRoutes(engine: ContainerEngine, tenant: TenantHost): Plai
       const request = { command: Cmd ?? [], environment: Env ?? [], restore, labels: Labels ?? undefined };
       const gone = new AbortController();
       client.once("close", () => gone.abort());
-      const instance = await engine.create(tenant, name, request, gone.signal);
+      const instance = await engine.containers.create(tenant, name, request, gone.signal);
       return { status: 201, body: { Id: instance.record.id, Warnings: [] } };
     }),
     plain("POST", path("/start"), ({ parameters: [name] }) => {

@@ -13,7 +13,7 @@ const PAGE = "/etc/passwd";
 
 /** The only container of the stage. */
 function only({ open }: SnapshotStage): Instance {
-  const [instance] = [...open.engine.byId.values()].filter(({ live }) => live);
+  const [instance] = [...open.engine.containers.byId.values()].filter(({ live }) => live);
   assert.ok(instance !== undefined);
   return instance;
 }

@@ -13,7 +13,7 @@ const shell = (script: string) => ({ entrypoint: ["sh", "-c", script] });
 
 /** The only container of the stage that lives. */
 function only({ open }: SnapshotStage): Instance {
-  const [instance] = [...open.engine.byId.values()].filter(({ live }) => live);
+  const [instance] = [...open.engine.containers.byId.values()].filter(({ live }) => live);
   assert.ok(instance !== undefined);
   return instance;
 }
@@ -21,7 +21,7 @@ function only({ open }: SnapshotStage): Instance {
 /** Starts the Worker's container, and waits until it runs: `ctx.container.start` does not. */
 async function started(on: SnapshotStage, options: Record<string, unknown>): Promise<Instance> {
   await on.act("one", "start", options);
-  await until(() => [...on.open.engine.byId.values()].some(({ status }) => status === "starting" || status === "running"));
+  await until(() => [...on.open.engine.containers.byId.values()].some(({ status }) => status === "starting" || status === "running"));
   return only(on);
 }
 
@@ -54,7 +54,7 @@ test("the hard timeout ends a container whatever it does, over restarts of the e
   const { record } = await started(on, { ...shell("env; trap '' TERM; while :; do sleep 1; done"), env });
   await on.restartEngine();
   // It may have ended while the engine was away.
-  const exit = await on.open.engine.byId.get(record.id)?.exited;
+  const exit = await on.open.engine.containers.byId.get(record.id)?.exited;
   assert.deepEqual([exit?.code, exit?.reason], [137, "timeout"]);
   const lines = await on.open.engine.logs(record.id, 50);
   assert.ok(lines.some((line) => line.startsWith("PATH=")));
@@ -104,13 +104,13 @@ test("an instance is reported stopped when whoever waits for its end has hung up
 test("a container whose Worker was killed before it can have written anything down is ended when nobody asks for it; others stay", async () => {
   await using on = await snapshotStage({ strayMs: 200 });
   await on.act("old", "start", shell("sleep 1000"));
-  await until(() => [...on.open.engine.byId.values()].some(({ status }) => status === "starting"));
+  await until(() => [...on.open.engine.containers.byId.values()].some(({ status }) => status === "starting"));
   const old = only(on);
   // Older than the time in which a Worker writes.
   await pause(3_100);
   await on.act("young", "start", shell("sleep 1000"));
-  await until(() => on.open.engine.byId.size === 2);
-  const young = [...on.open.engine.byId.values()].find((instance) => instance !== old);
+  await until(() => on.open.engine.containers.byId.size === 2);
+  const young = [...on.open.engine.containers.byId.values()].find((instance) => instance !== old);
   assert.ok(young !== undefined);
   await until(() => young.isWatched);
   await on.killWorker();
@@ -122,7 +122,7 @@ test("running out of memory is told to whoever asks: the exit, docker inspect, t
   await using on = await snapshotStage();
   const program = shell("echo working; exec dd if=/dev/zero of=/dev/null bs=400M count=1");
   await assert.rejects(on.act("one", "run", program), /exit code: 137/);
-  const [instance] = [...on.open.engine.byId.values()];
+  const [instance] = [...on.open.engine.containers.byId.values()];
   assert.ok(instance !== undefined);
   const { id, name, exit } = instance.record;
   assert.equal(exit?.reason, "oom");

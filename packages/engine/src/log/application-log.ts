@@ -27,7 +27,7 @@ export function applicationLog(engine: ContainerEngine, query: LogQuery, signal?
 }
 
 async function* lines(engine: ContainerEngine, query: LogQuery, wanted: Matcher, signal?: AbortSignal): AsyncGenerator<LogLine> {
-  const live = [...engine.byId.values()].filter(({ record }) => wanted(record));
+  const live = [...engine.containers.byId.values()].filter(({ record }) => wanted(record));
   const ended = engine.parts.logs.ended.instances().filter(wanted);
   const sources = [
     ...ended.map((instance) => ({ ...instance, file: engine.parts.logs.ended.file(instance.id) })),
@@ -76,7 +76,7 @@ async function* followed(
     room();
   };
   signal?.addEventListener("abort", abort);
-  engine.adopted.add(begin);
+  engine.containers.adopted.add(begin);
   try {
     for (const instance of live) begin(instance);
     while (signal?.aborted !== true) {
@@ -86,7 +86,7 @@ async function* followed(
       if (queue.length <= QUEUE_LINES) room();
     }
   } finally {
-    engine.adopted.delete(begin);
+    engine.containers.adopted.delete(begin);
     signal?.removeEventListener("abort", abort);
   }
 }

@@ -24,8 +24,8 @@ test("a flood of connections waits without work, ends at the limit, is served wh
   await using on = await snapshotStage();
   const script = "while [ ! -e /tmp/go ]; do sleep 0.1; done; exec httpd -f -p 8080 -h /";
   await on.act("one", "start", { entrypoint: ["sh", "-c", script] });
-  await until(() => [...on.open.engine.byId.values()].some(({ status }) => status === "starting"));
-  const instance = [...on.open.engine.byId.values()].find(({ live }) => live);
+  await until(() => [...on.open.engine.containers.byId.values()].some(({ status }) => status === "starting"));
+  const instance = [...on.open.engine.containers.byId.values()].find(({ live }) => live);
   const target = { instance: () => instance, failure: () => undefined, lastLines: async () => [] };
   await using door = await Ingress.listen(0, { ...target, configureEgress: () => undefined, certificate: () => "" }, LIMIT, HOLD_MS);
   const files = () => readdirSync("/proc/self/fd").length;

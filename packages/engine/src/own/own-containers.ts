@@ -21,7 +21,7 @@ export class OwnContainers implements Disposable {
   /** Takes those of an engine before this one back into its care. */
   constructor(engine: ContainerEngine) {
     this.#engine = engine;
-    for (const instance of engine.byId.values()) {
+    for (const instance of engine.containers.byId.values()) {
       this.#watch(instance);
       if (instance.live && instance.status !== "created") {
         this.#publish(instance).catch((error: unknown) =>
@@ -29,7 +29,7 @@ export class OwnContainers implements Disposable {
         );
       }
     }
-    engine.adopted.add(this.#adopted);
+    engine.containers.adopted.add(this.#adopted);
   }
 
   /**
@@ -62,7 +62,7 @@ export class OwnContainers implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#engine.adopted.delete(this.#adopted);
+    this.#engine.containers.adopted.delete(this.#adopted);
     for (const listeners of this.#published.values()) for (const listener of listeners) listener[Symbol.dispose]();
   }
 
@@ -79,7 +79,9 @@ export class OwnContainers implements Disposable {
 
   async #make(name: string, reference: string, run: OwnRun): Promise<Instance> {
     const tenant = await this.#tenant();
-    const taken = [...this.#engine.byId.values()].find(({ record, live }) => record.name === name && (live || record.own !== run));
+    const taken = [...this.#engine.containers.byId.values()].find(
+      ({ record, live }) => record.name === name && (live || record.own !== run),
+    );
     if (taken !== undefined) {
       throw new LongshoreError("CONFLICT", `The name "${name}" is taken by the container ${taken.record.id}.`, {
         hint: "Remove that one, or choose another name.",
@@ -87,7 +89,7 @@ export class OwnContainers implements Disposable {
     }
     const owner = { tenant: OWN_TENANT, name, durableObjectId: "", containerClass: ownClass(reference, run.size) };
     const { entrypoint, command, environment, labels } = run;
-    return await this.#engine.createFor(tenant, owner, { command: [...entrypoint, ...command], environment, labels, own: run });
+    return await this.#engine.containers.createFor(tenant, owner, { command: [...entrypoint, ...command], environment, labels, own: run });
   }
 
   async #tenant(): Promise<TenantHost> {
@@ -114,7 +116,7 @@ export class OwnContainers implements Disposable {
       this.#unpublish(instance);
       const host = own.autoRemove ? this.#engine.tenants.get(tenant) : undefined;
       if (host === undefined) return;
-      await this.#engine.remove(host, instance).catch((error: unknown) => {
+      await this.#engine.containers.remove(host, instance).catch((error: unknown) => {
         this.#engine.parts.log("a container could not be removed after its end", { id: instance.record.id, error: String(error) });
       });
     });

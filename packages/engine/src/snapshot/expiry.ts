@@ -8,7 +8,7 @@ const LOOK_EVERY_MS = 60 * 60_000;
 export function expireSnapshots(engine: ContainerEngine, ttlMs: number): Disposable {
   const { snapshots, log } = engine.parts;
   const look = () => {
-    const records = [...engine.byId.values()].map(({ record }) => record);
+    const records = [...engine.containers.byId.values()].map(({ record }) => record);
     snapshots.expire(ttlMs, records).then(
       (gone) => {
         if (gone.length > 0) log("snapshots have expired", { snapshots: gone });

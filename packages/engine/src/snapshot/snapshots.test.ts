@@ -113,7 +113,7 @@ test("snapshots outlive the engine, and one that a container shows outlives its 
   await stage.act("second", "start", { containerSnapshot: container, directorySnapshots: [{ snapshot: directory, mountPoint: "/more" }] });
   assert.equal(await stage.act("second", "get", "/more/a"), "one\n");
   const { snapshots } = stage.open.engine.parts;
-  const records = () => [...stage.open.engine.byId.values()].map(({ record }) => record);
+  const records = () => [...stage.open.engine.containers.byId.values()].map(({ record }) => record);
   assert.deepEqual(await snapshots.expire(0, records()), []);
   await stage.act("second", "destroy");
   assert.equal((await snapshots.expire(0, records())).length, 2);

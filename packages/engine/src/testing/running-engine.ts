@@ -130,7 +130,7 @@ export class RunningEngine extends DockerSide implements AsyncDisposable {
       // Some programs of these containers do not end on SIGTERM; nobody needs to wait for them.
       const { engine } = this.#open;
       await Promise.all(
-        [...engine.tenants.values()].flatMap((host) => [...host.containers.values()].map((one) => engine.remove(host, one))),
+        [...engine.tenants.values()].flatMap((host) => [...host.containers.values()].map((one) => engine.containers.remove(host, one))),
       );
       await this.shutdown();
     }

@@ -32,7 +32,7 @@ function version() {
 }
 
 function info(engine: ContainerEngine) {
-  const all = [...engine.byId.values()];
+  const all = [...engine.containers.byId.values()];
   const count = (...statuses: string[]) => all.filter(({ status }) => statuses.includes(status)).length;
   const { cgroups } = engine.parts.host;
   return {

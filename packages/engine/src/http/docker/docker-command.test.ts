@@ -116,7 +116,7 @@ test("the docker command brings images here and takes them away, and is told of 
     if (told.includes("destroy")) events.kill();
   });
   const deadline = Date.now() + 60_000;
-  while (engine.open.engine.forgotten.size === 0) {
+  while (engine.open.engine.containers.forgotten.size === 0) {
     assert.ok(Date.now() < deadline, "the events are not asked for");
     await new Promise((resolve) => setTimeout(resolve, 10));
   }

@@ -27,15 +27,15 @@ export function eventsRoute(engine: ContainerEngine): Route {
         void tellEnd(instance);
       };
       const forgotten = (instance: Instance) => tell("destroy", instance);
-      engine.adopted.add(adopted);
-      engine.forgotten.add(forgotten);
-      for (const instance of engine.byId.values()) if (instance.live) void tellEnd(instance);
+      engine.containers.adopted.add(adopted);
+      engine.containers.forgotten.add(forgotten);
+      for (const instance of engine.containers.byId.values()) if (instance.live) void tellEnd(instance);
       const until = Number(query.get("until") ?? Number.NaN);
       const timer = Number.isFinite(until) ? setTimeout(() => response.end(), Math.max(0, until * 1000 - Date.now())) : undefined;
       await new Promise<void>((resolve) => response.once("close", resolve));
       clearTimeout(timer);
-      engine.adopted.delete(adopted);
-      engine.forgotten.delete(forgotten);
+      engine.containers.adopted.delete(adopted);
+      engine.containers.forgotten.delete(forgotten);
       return { status: 200 };
     },
   };

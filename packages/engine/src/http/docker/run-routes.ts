@@ -45,7 +45,7 @@ export function runRoutes(engine: ContainerEngine, own: OwnContainers, find: (na
         const seconds = query.get("t");
         if (instance.live) {
           const { stopGraceMs } = instance.record.own;
-          engine.stop(instance, "SIGTERM", "signal", seconds === null ? stopGraceMs : Number(seconds) * 1000);
+          engine.containers.stop(instance, "SIGTERM", "signal", seconds === null ? stopGraceMs : Number(seconds) * 1000);
           await instance.exited;
         }
         await own.start(instance);
@@ -71,13 +71,13 @@ async function wait(engine: ContainerEngine, instance: Instance, { query, respon
 async function forgotten(engine: ContainerEngine, instance: Instance, response: NodeJS.WritableStream): Promise<void> {
   await new Promise<void>((resolve) => {
     const done = () => {
-      engine.forgotten.delete(look);
+      engine.containers.forgotten.delete(look);
       resolve();
     };
     const look = (gone: Instance) => {
       if (gone === instance) done();
     };
-    engine.forgotten.add(look);
+    engine.containers.forgotten.add(look);
     response.once("close", done);
   });
 }

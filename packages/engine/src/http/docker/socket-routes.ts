@@ -51,7 +51,7 @@ export function dockerSocketRoutes(engine: ContainerEngine, own: OwnContainers):
  * Errors: `NOT_FOUND`, `CONFLICT` when it could be several.
  */
 export function findContainer(engine: ContainerEngine, text: string): Instance {
-  const all = [...engine.byId.values()];
+  const all = [...engine.containers.byId.values()];
   const exact = all.find((one) => [one.record.id, one.record.name, friendlyName(engine, one)].includes(text));
   if (exact !== undefined) return exact;
   const [first, second] = all.filter(({ record }) => record.id.startsWith(text));
@@ -71,7 +71,7 @@ function containerRoutes(engine: ContainerEngine, own: OwnContainers): Route[] {
       handle: ({ query }) => {
         const wanted = containerFilter(query.get("filters"), (image) => imageDigest(engine, image));
         const all = ["1", "true"].includes(query.get("all") ?? "") || /"status"/.test(query.get("filters") ?? "");
-        const shown = [...engine.byId.values()]
+        const shown = [...engine.containers.byId.values()]
           .filter(({ live }) => live || all)
           .map((one) => ({ ...summary(engine, one), Ports: portRows(own, one) }));
         return { status: 200, body: shown.filter(wanted).reverse() };
@@ -105,7 +105,7 @@ function containerRoutes(engine: ContainerEngine, own: OwnContainers): Route[] {
           });
         }
         const owner = ownerOf(engine, instance);
-        await engine.remove(owner, instance);
+        await engine.containers.remove(owner, instance);
         // A development session's supervisor removes what it finds by its label; what stands for the sidecar is not to be found.
         if (instance.record.labels?.[SESSION_LABEL] !== undefined) await owner.closeIngress(instance.record.name);
         return { status: 204 };
@@ -119,7 +119,7 @@ function imageDigest(engine: ContainerEngine, image: string): string | undefined
 }
 
 function imageUser(engine: ContainerEngine, digest: string): string | undefined {
-  const user = [...engine.byId.values()].find(({ record }) => record.imageDigest === digest);
+  const user = [...engine.containers.byId.values()].find(({ record }) => record.imageDigest === digest);
   return user === undefined ? undefined : `the container ${friendlyName(engine, user)}`;
 }
 
@@ -128,7 +128,7 @@ async function stop(engine: ContainerEngine, instance: Instance, seconds: string
   const { own } = instance.record;
   const grace = seconds === null && own !== undefined ? own.stopGraceMs / 1000 : Number(seconds ?? STOP_GRACE_S);
   if (!Number.isFinite(grace) || grace < 0) throw new LongshoreError("INVALID_INPUT", `"${seconds}" is not a number of seconds.`);
-  engine.stop(instance, signalNamed(own?.stopSignal ?? "SIGTERM"), "signal", grace * 1000);
+  engine.containers.stop(instance, signalNamed(own?.stopSignal ?? "SIGTERM"), "signal", grace * 1000);
   await instance.exited;
   return { status: 204 };
 }
