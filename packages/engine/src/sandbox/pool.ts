@@ -106,8 +106,8 @@ export class SandboxPool {
 
   /** Resolves when every key has as many as planned, or cannot have them, and no more. */
   async filled(): Promise<void> {
-    this.#refill(true);
-    while (this.#making.size > 0) await Promise.all([...this.#making].map(({ done }) => done));
+    // Again and again: what was begun before without urgency makes no successors at its end.
+    for (this.#refill(true); this.#making.size > 0; this.#refill(true)) await Promise.all([...this.#making].map(({ done }) => done));
     await this.#removal;
   }
 
