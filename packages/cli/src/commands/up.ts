@@ -94,7 +94,7 @@ Starts the container engine, the registry, the API that wrangler talks to, and t
   --nested <name>[,…]      applications in which containers may be started (rootless Docker): more rights, within their user namespaces
   --user-namespaces on|off user ids of its own for each container (default on, where the machine can)
   --pool <n>               sandboxes kept ready for each container class, and more after a burst; 0: none (default as many as max_instances lets
-                           start, while two hundredths of the free memory have room for them: 1 MiB each, at most 64 in all)
+                           start, at most 64 in all, which take 1 MiB each, and fewer where little memory is free)
   --drain <seconds>        how long a deploy waits for open WebSockets, streams and uploads before it ends them (default 10)
   --rollout-watch <seconds>     how long a rollout watches the new containers of a step before the next (default 10)
   --rollout-on-crash stop|revert|ignore
