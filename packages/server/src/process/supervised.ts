@@ -111,7 +111,10 @@ export class Supervised {
     });
     await this.#launch().then(
       () => this.#options.away?.(false),
-      (error: unknown) => this.#options.notify(`The ${this.#options.name} does not start: ${String(error)}`),
+      async (error: unknown) => {
+        this.#options.notify(`The ${this.#options.name} does not start: ${String(error)}`);
+        await exit(this.#child);
+      },
     );
   }
 
