@@ -75,6 +75,15 @@ test("a port is taken at the next start: nothing is left, and with the port free
   assert.equal(await (await platform.fetch(APP, "/one/")).text(), "first version\n");
 });
 
+test("a port is taken while the server is started again: it is tried on, and what is ended then leaves nothing", async (platform) => {
+  const { edgePort } = platform.presence;
+  await platform.kill("server");
+  await using _taken = await eventually("the server's port", DEADLINE_MS, () => takenPort(edgePort).catch(() => undefined));
+  await eventually("a try", DEADLINE_MS, () => platform.output.includes("The server does not start") || undefined);
+  await platform.down();
+  assert.deepEqual(leftovers(platform.data), []);
+});
+
 test("a signal while it starts ends what was started", async () => {
   const data = mkdtempSync(join(tmpdir(), "longshore-e2e-"));
   const up = spawn(process.execPath, [cli, "up", "--data", data, ...FREE_PORTS], {
