@@ -2,8 +2,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createReadStream, createWriteStream } from "node:fs";
 import { mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
-import { Transform } from "node:stream";
-import { pipeline } from "node:stream/promises";
+import { type Readable, Transform, type Writable } from "node:stream";
+import { finished, pipeline } from "node:stream/promises";
 import { isErrno, LongshoreError, toLongshoreError } from "@longshore/contract";
 
 /** Bytes that have passed, of those that are known to come. */
@@ -36,7 +36,8 @@ export async function packFile(directory: string, file: string, total: number, p
 export async function copyTree(directory: string, target: string, total: number, progress: Progress): Promise<void> {
   const from = run("tar", [...TAR_CREATE, `--directory=${directory}`, "."]);
   const to = run("tar", [...TAR_EXTRACT, `--directory=${target}`]);
-  await all([pipeline(from.stdout, counting(total, progress), to.stdin), from.ended, to.ended]);
+  const counted = counting(total, progress);
+  await all([pipeline(from.stdout, counted), feed(counted, to.stdin), from.ended, to.ended]);
   await syncFileSystem(target);
 }
 
@@ -47,7 +48,7 @@ export async function unpackFile(file: string, directory: string, total: number,
   const tar = run("tar", [...TAR_EXTRACT, `--directory=${directory}`]);
   await all([
     pipeline(createReadStream(file), counting(total, progress), zstd.stdin),
-    pipeline(zstd.stdout, tar.stdin),
+    feed(zstd.stdout, tar.stdin),
     zstd.ended,
     tar.ended,
   ]).catch((cause: unknown) => {
@@ -79,6 +80,17 @@ function run(program: string, args: readonly string[]): Running {
   // It is looked at with all others.
   ended.catch(() => undefined);
   return { stdin: child.stdin, stdout: child.stdout, ended };
+}
+
+/**
+ * Gives a program its input, which it may not read to the end: tar ends at an archive's last entry, and leaves what fills up the last block. Whether it has had
+ * enough, its exit code says.
+ */
+async function feed(from: Readable, to: Writable): Promise<void> {
+  to.on("error", () => undefined);
+  to.once("close", () => from.unpipe(to).resume());
+  from.pipe(to);
+  await finished(from, { writable: false });
 }
 
 /** Waits for everything, and then throws that the disk is full, else what a program said, before what a broken pipe says. */
