@@ -2,7 +2,6 @@ import { trackBody } from "../body.js";
 import { ContainerError } from "../container-error.js";
 import { bridge } from "../socket-bridge.js";
 import { getContainer } from "../stubs.js";
-
 import { type RouteOptions, routeTerms } from "./plan.js";
 import { instanceName, ROUTER_NAME } from "./routed-container.js";
 import type { Place } from "./router.js";

@@ -15,6 +15,8 @@ export interface PoolActions {
   room(key: string): number;
   /** A sandbox could not be made ahead; the next start will say why to its caller. */
   failed(key: string, error: unknown): void;
+  /** One that is not wanted any more could not be removed; what is left of it goes with the next start of the engine. */
+  left(id: string, error: unknown): void;
 }
 
 /** A sandbox that is being made ahead. */
@@ -152,7 +154,7 @@ export class SandboxPool {
   #removeInTurn(sandbox: Sandbox): void {
     this.#removal = this.#removal
       .then(() => this.#actions.remove(sandbox))
-      .catch((error: unknown) => this.#actions.failed(sandbox.id, error));
+      .catch((error: unknown) => this.#actions.left(sandbox.id, error));
   }
 
   /** How long nothing has started that the machine should be left to. */

@@ -57,6 +57,7 @@ export class SandboxSupply {
       budget: () => poolBudget(memoryState()),
       room: (key) => this.#room(key),
       failed: (key, error) => parts.log("a sandbox could not be made ahead", { key, error: String(error) }),
+      left: (id, error) => parts.log("a sandbox that waited could not be removed", { id, error: String(error) }),
     });
   }
 
