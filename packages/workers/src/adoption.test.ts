@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { fetchSocket, fetchText, Modules, noHold, temporaryDirectory, untilChange } from "./fixtures.js";
+import { fetchSocket, fetchText, hostOptions, Modules, temporaryDirectory, untilChange } from "./fixtures.js";
 import { createWorkerHost } from "./host.js";
 import type { RunningWorkerHost } from "./host-options.js";
 import { isAlive, processFacts } from "./process/proc.js";
@@ -13,23 +13,16 @@ const modules = new Modules();
 const messages: string[] = [];
 
 const hostOn = (directory: string): Promise<RunningWorkerHost> =>
-  createWorkerHost({
-    dataDirectory: join(directory, "data"),
-    runDirectory: join(directory, "run"),
-    readModule: modules.read,
-    beforeStop: noHold,
-    log: (message) => messages.push(message),
-  });
+  createWorkerHost(hostOptions(directory, modules, (message) => messages.push(message)));
 
 /** A server in a process of its own that applies the counter Worker `one` for each script, then does `after`. */
 async function serverProcess(directory: string, scripts: readonly string[], after = ""): Promise<ChildProcess> {
   const here = (file: string) => JSON.stringify(new URL(file, import.meta.url).href);
   const code = `
     import { createWorkerHost } from ${here("./host.js")};
-    import { Modules, noHold } from ${here("./fixtures.js")};
+    import { hostOptions, Modules } from ${here("./fixtures.js")};
     const modules = new Modules();
-    const [dataDirectory, runDirectory] = ${JSON.stringify([join(directory, "data"), join(directory, "run")])};
-    const host = await createWorkerHost({ dataDirectory, runDirectory, readModule: modules.read, beforeStop: noHold, log: () => {} });
+    const host = await createWorkerHost(hostOptions(${JSON.stringify(directory)}, modules));
     for (const script of ${JSON.stringify(scripts)}) await host.apply(modules.counter(script, "one"));
     console.log("ready");
     ${after}`;

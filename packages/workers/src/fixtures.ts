@@ -93,6 +93,17 @@ export async function temporaryDirectory(): Promise<AsyncDisposable & { path: st
 
 export const noHold = async (): Promise<AsyncDisposable> => ({ [Symbol.asyncDispose]: async () => undefined });
 
+/** What a host in this directory needs; whoever starts several on it gives them the same. */
+export function hostOptions(directory: string, modules: Modules, log: (message: string) => void = () => undefined): WorkerHostOptions {
+  return {
+    dataDirectory: join(directory, "data"),
+    runDirectory: join(directory, "run"),
+    readModule: modules.read,
+    beforeStop: noHold,
+    log,
+  };
+}
+
 export interface TestHost extends AsyncDisposable {
   readonly host: RunningWorkerHost;
   readonly modules: Modules;
@@ -105,14 +116,7 @@ export async function testHost(options: Partial<WorkerHostOptions> = {}): Promis
   const temporary = await temporaryDirectory();
   const modules = new Modules();
   const messages: string[] = [];
-  const host = await createWorkerHost({
-    dataDirectory: join(temporary.path, "data"),
-    runDirectory: join(temporary.path, "run"),
-    readModule: modules.read,
-    beforeStop: noHold,
-    log: (message) => messages.push(message),
-    ...options,
-  });
+  const host = await createWorkerHost({ ...hostOptions(temporary.path, modules, (message) => messages.push(message)), ...options });
   const dispose = async () => {
     await host.close();
     await temporary[Symbol.asyncDispose]();

@@ -17,9 +17,7 @@ export class SecretsStore implements Store {
   }
 
   async read(place: string): Promise<number | undefined> {
-    const answer = await this.api.platform.fetch("crash-secrets", `/S${place}`);
-    const text = await answer.text();
-    if (answer.status !== 200) throw new Error(`The Worker answered ${answer.status} ${text}`);
+    const text = await answerOf(this.api, "crash-secrets", `/S${place}`);
     return text === "" ? undefined : writeOf(text);
   }
 }
@@ -35,12 +33,17 @@ export class DeployStore implements Store {
   }
 
   async read(place: string): Promise<number | undefined> {
-    const answer = await this.api.platform.fetch(`crash-deploy-${place}`, "/");
-    const text = await answer.text();
-    if (answer.status !== 200) throw new Error(`The Worker answered ${answer.status} ${text}`);
+    const text = await answerOf(this.api, `crash-deploy-${place}`, "/");
     // The one that was there before the first write is none.
     return writeOf(text) || undefined;
   }
+}
+
+async function answerOf(api: Api, script: string, path: string): Promise<string> {
+  const answer = await api.platform.fetch(script, path);
+  const text = await answer.text();
+  if (answer.status === 200) return text;
+  throw new Error(`The Worker answered ${answer.status} ${text}`);
 }
 
 export function deployedCode(n: number): string {

@@ -17,17 +17,27 @@ const CHILD = `
     process.send({ kind: "ready", facts: {} });
   });`;
 
-async function inDirectory(program: string, use: (place: { directory: string; logFile: string; program: string }) => Promise<void>) {
+interface Place {
+  readonly directory: string;
+  readonly logFile: string;
+  readonly program: string;
+}
+
+async function inDirectory(program: string, use: (place: Place) => Promise<void>) {
   const directory = mkdtempSync(join(tmpdir(), "longshore-supervised-"));
   const place = { directory, logFile: join(directory, "log"), program: join(directory, "child.mjs") };
   writeFileSync(place.program, program);
   await use(place).finally(() => rmSync(directory, { recursive: true }));
 }
 
+function supervised({ logFile, program }: Place, away: (isAway: boolean) => void = () => undefined): Supervised {
+  return new Supervised({ name: "child", program, start: { settings: {} } as unknown as Start, logFile, notify: () => undefined, away });
+}
+
 test("a stop between two children waits for the next one, which ends what the one before has left", async () => {
-  await inDirectory(CHILD, async ({ directory, logFile, program }) => {
+  await inDirectory(CHILD, async (place) => {
     const events = () =>
-      readFileSync(join(directory, "events"), "utf8")
+      readFileSync(join(place.directory, "events"), "utf8")
         .trim()
         .split("\n")
         .map((line) => line.split(" "));
@@ -35,14 +45,7 @@ test("a stop between two children waits for the next one, which ends what the on
     const away = new Promise<void>((resolve) => {
       gone = resolve;
     });
-    const child = new Supervised({
-      name: "child",
-      program,
-      start: { settings: {} } as unknown as Start,
-      logFile,
-      notify: () => undefined,
-      away: (isAway) => (isAway ? gone() : undefined),
-    });
+    const child = supervised(place, (isAway) => (isAway ? gone() : undefined));
     await child.ready();
     process.kill(Number(events()[0]?.[1]), "SIGKILL");
     await away;
@@ -65,9 +68,9 @@ test("a stop while no child can start lets one more end what is left, as one tha
       if (isFirst) process.send({ kind: "ready", facts: {} });
       else if (kind === "start") process.send({ kind: "failed", code: "INTERNAL", message: "no" }, () => setTimeout(() => process.exit(1), 300));
     });`;
-  await inDirectory(program, async ({ directory, logFile, program }) => {
-    const events = () => readFileSync(join(directory, "events"), "utf8").trim().split("\n");
-    const child = new Supervised({ name: "child", program, start: { settings: {} } as unknown as Start, logFile, notify: () => undefined });
+  await inDirectory(program, async (place) => {
+    const events = () => readFileSync(join(place.directory, "events"), "utf8").trim().split("\n");
+    const child = supervised(place);
     await child.ready();
     process.kill(Number(events()[0]?.split(" ")[1]), "SIGKILL");
     // The next one is being started, or has just said that it cannot.
@@ -80,17 +83,11 @@ test("a stop while no child can start lets one more end what is left, as one tha
 });
 
 test("why a child does not start is told from the end of its output, however long that has become", async () => {
-  await inDirectory('console.error("no room for it"); process.exit(3);', async ({ logFile, program }) => {
-    writeFileSync(logFile, "");
+  await inDirectory('console.error("no room for it"); process.exit(3);', async (place) => {
+    writeFileSync(place.logFile, "");
     // Longer than a string can be.
-    truncateSync(logFile, 2 ** 30);
-    const child = new Supervised({
-      name: "child",
-      program,
-      start: { settings: {} } as unknown as Start,
-      logFile,
-      notify: () => undefined,
-    });
+    truncateSync(place.logFile, 2 ** 30);
+    const child = supervised(place);
     await assert.rejects(child.ready(), /The child ended with 3 while starting\.[\s\S]*no room for it/);
   });
 });

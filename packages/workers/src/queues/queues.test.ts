@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout } from "node:timers/promises";
 import type { QueueSettings, WorkerBinding, WorkerTarget } from "@longshore/contract";
-import { COUNTER_ID, fetchText, hexId, Modules, noHold, temporaryDirectory, testHost } from "../fixtures.js";
+import { COUNTER_ID, fetchText, hexId, hostOptions, Modules, temporaryDirectory, testHost } from "../fixtures.js";
 import { createWorkerHost } from "../host.js";
 import type { RunningWorkerHost } from "../host-options.js";
 import { scriptPlaces } from "../layout.js";
@@ -174,13 +174,7 @@ test("a purged queue is empty and goes on; a destroyed one refuses everything; n
 test("kill -9 of the queues' process, of the consumer's, and of both servers' loses nothing and costs no attempt", DEADLINE, async () => {
   await using directory = await temporaryDirectory();
   const modules = new Modules();
-  const options = {
-    dataDirectory: `${directory.path}/data`,
-    runDirectory: `${directory.path}/run`,
-    readModule: modules.read,
-    beforeStop: noHold,
-    log: () => undefined,
-  };
+  const options = hostOptions(directory.path, modules);
   const pid = (script: string) => readLiveRecord(scriptPlaces(options.dataDirectory, options.runDirectory, script).record)?.pid ?? 0;
   const first = await createWorkerHost(options);
   await first.apply(target(modules));

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout } from "node:timers/promises";
 import type { WorkerBinding } from "@longshore/contract";
-import { fetchSocket, fetchText, hexId, Modules, noHold, temporaryDirectory, testHost } from "../fixtures.js";
+import { fetchSocket, fetchText, hexId, hostOptions, Modules, temporaryDirectory, testHost } from "../fixtures.js";
 import { createWorkerHost } from "../host.js";
 import { KNOWN_FOR_MS, secretsSocket } from "./secrets-config.js";
 
@@ -39,13 +39,7 @@ test("a Worker gets the secrets it is bound to; a change needs no deploy, and wh
 test("while no server runs the value that is known is used; a new process waits for the next server", DEADLINE, async () => {
   await using directory = await temporaryDirectory();
   const modules = new Modules();
-  const options = {
-    dataDirectory: `${directory.path}/data`,
-    runDirectory: `${directory.path}/run`,
-    readModule: modules.read,
-    beforeStop: noHold,
-    log: () => undefined,
-  };
+  const options = hostOptions(directory.path, modules);
   const first = await createWorkerHost({ ...options, readSecret: async () => "kept" });
   await first.apply(modules.target("app", code, { bindings }));
   const upstream = first.upstream("app");

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { test } from "node:test";
 import { LongshoreError, type WorkerBinding } from "@longshore/contract";
-import { fetchText, hexId, Modules, noHold, temporaryDirectory, testHost } from "../fixtures.js";
+import { fetchText, hexId, hostOptions, Modules, temporaryDirectory, testHost } from "../fixtures.js";
 import { createWorkerHost } from "../host.js";
 import { scriptPlaces } from "../layout.js";
 import { workerdsWithArgument } from "../process/proc.js";
@@ -122,13 +122,7 @@ test("a Worker reaches only what it is bound to, whatever it sends", DEADLINE, a
 test("a destroyed store is empty and refuses everything, also after a restart", DEADLINE, async () => {
   await using directory = await temporaryDirectory();
   const modules = new Modules();
-  const options = {
-    dataDirectory: join(directory.path, "data"),
-    runDirectory: join(directory.path, "run"),
-    readModule: modules.read,
-    beforeStop: noHold,
-    log: () => undefined,
-  };
+  const options = hostOptions(directory.path, modules);
   const first = await createWorkerHost(options);
   await first.keyValues.put(NAMESPACE, "k", Buffer.alloc(200_000), {});
   await first.databases.run(DATABASE, [{ sql: "CREATE TABLE t (n)" }]);
@@ -157,13 +151,7 @@ test("what is asked of a store after the end is refused, and starts nothing", DE
 test("acknowledged writes outlive kill -9 of the storage process, which outlives the server", DEADLINE, async () => {
   await using directory = await temporaryDirectory();
   const modules = new Modules();
-  const options = {
-    dataDirectory: join(directory.path, "data"),
-    runDirectory: join(directory.path, "run"),
-    readModule: modules.read,
-    beforeStop: noHold,
-    log: () => undefined,
-  };
+  const options = hostOptions(directory.path, modules);
   const record = () => readLiveRecord(scriptPlaces(options.dataDirectory, options.runDirectory, ".storage").record);
   const first = await createWorkerHost(options);
   await first.apply(modules.target("app", code, { bindings: bound }));
